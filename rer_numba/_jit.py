@@ -1,0 +1,136 @@
+"""How the kernels are compiled: the project's decorators, bit intrinsics and bundles. The one place with JIT options.
+
+Two ways lead into the same kernels:
+
+* production: `export_ir` gives the LLVM IR of one C function that takes a table of addresses. Its bundles hold bare
+  pointers, so that a bundle of sixty columns costs sixty registers' worth of addresses and nothing is counted,
+  wrapped or checked. `rer_numba.objects` turns the IR into an object file and runs it without Numba.
+* development: the same functions called with bundles of numpy arrays, compiled lazily (bounds checks work here), or
+  not compiled at all under ``NUMBA_DISABLE_JIT=1``.
+
+A trial with bundles of arrays instead of pointers took 2 to 20 times as long, for wrap-around checks and reference
+counts (measured 2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+
+# Kernels neither raise nor allocate: numpy's error model has no ZeroDivisionError, `_nrt=False` no reference counts.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel function, compiled when it is first called."""
+    return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A small kernel function that is always inlined into its caller."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+if config.DISABLE_JIT:
+
+    def lowest_bit(word: np.uint64) -> int:
+        """Index of the lowest set bit; 64 when there is none."""
+        value = int(word)
+        return (value & -value).bit_length() - 1 if value else 64
+
+    def highest_bit(word: np.uint64) -> int:
+        """Index of the highest set bit; -1 when there is none."""
+        return int(word).bit_length() - 1
+
+    def count_bits(word: np.uint64) -> int:
+        """Number of set bits."""
+        return int(word).bit_count()
+
+else:
+
+    @intrinsic
+    def lowest_bit(typingctx: Any, word: Any) -> Any:
+        """Index of the lowest set bit; 64 when there is none."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+        return types.int64(types.uint64), codegen
+
+    @intrinsic
+    def highest_bit(typingctx: Any, word: Any) -> Any:
+        """Index of the highest set bit; -1 when there is none."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+            return builder.sub(ir.Constant(ir.IntType(64), 63), zeros)
+
+        return types.int64(types.uint64), codegen
+
+    @intrinsic
+    def count_bits(typingctx: Any, word: Any) -> Any:
+        """Number of set bits."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.ctpop(args[0])
+
+        return types.int64(types.uint64), codegen
+
+
+def _pointer_bundle(bundle: type, dtypes: list[str]) -> Any:
+    """Numba's type of a bundle of pointers."""
+    return types.NamedTuple([types.CPointer(getattr(types, dtype)) for dtype in dtypes], bundle)
+
+
+def _bundle_reader(bundle_type: Any, first: int) -> Any:
+    """An intrinsic: the table of addresses -> the bundle whose first pointer stands at place `first`."""
+
+    @intrinsic
+    def read(typingctx: Any, addresses: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            values = []
+            for place, pointer_type in enumerate(bundle_type.types, start=first):
+                slot = builder.gep(args[0], [ir.Constant(ir.IntType(64), place)])
+                values.append(builder.inttoptr(builder.load(slot), context.get_value_type(pointer_type)))
+            return context.make_tuple(builder, bundle_type, values)
+
+        return bundle_type(types.CPointer(types.int64)), codegen
+
+    return read
+
+
+def export_ir(
+    solve: Callable[..., Any], bundles: list[tuple[type, list[str]]], symbol: str
+) -> tuple[str, str]:
+    """The LLVM IR of ``solve(*bundles)`` as ``int64 symbol(int64 *addresses)``.
+
+    Parameters
+    ----------
+    solve : kernel
+        Takes the bundles, gives a status.
+    bundles : list of (NamedTuple class, dtypes of its fields)
+        Their addresses stand one after the other in the table.
+
+    Returns
+    -------
+    (ir, symbol)
+        `symbol` is the name of the C function in the IR.
+    """
+    first = 0
+    readers = []
+    for bundle, dtypes in bundles:
+        readers.append(_bundle_reader(_pointer_bundle(bundle, dtypes), first))
+        first += len(dtypes)
+    read_tables, read_work = readers
+
+    @numba.cfunc(types.int64(types.CPointer(types.int64)), **_OPTIONS)
+    def entry(addresses: Any) -> Any:
+        return solve(read_tables(addresses), read_work(addresses))
+
+    return entry.inspect_llvm(), entry.native_name

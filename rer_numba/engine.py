@@ -1,0 +1,146 @@
+"""Where a solve crosses into compiled code, once.
+
+The kernel is loaded as machine code without Numba (`rer_numba.objects`). With ``RER_NUMBA_ENGINE=jit`` the same
+functions run through Numba's ``@njit`` instead, on bundles of arrays: for development, bounds checks and coverage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from rer_numba import schema, state
+from rer_numba.errors import SolveLimitError
+from rer_numba.requests import EncodedRequest
+from rer_numba.schema import IntArray, Tables
+from rer_numba.state import GROUP_BIT, GROUPS, NEEDED_ROOM, Sizes, Work
+
+MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES", 8 << 30))
+
+
+def uses_jit() -> bool:
+    """True when kernels run through Numba's dispatcher instead of loaded machine code."""
+    return os.environ.get("RER_NUMBA_ENGINE", "native") == "jit"
+
+
+class Engine:
+    """The columns of a repository, ready for the kernel, and the kernel.
+
+    Parameters
+    ----------
+    tables : Tables
+        Checked ones: the kernel believes them.
+    building : bool
+        Which of the two sets of requirements is used.
+    """
+
+    def __init__(self, tables: Tables, building: bool) -> None:
+        self.columns = schema.kernel_arrays(tables, building)
+        self.sizes = _sizes(tables)
+        self.solve = _jit_solve(self) if uses_jit() else _native_solve(self)
+
+
+def _sizes(tables: Tables) -> Sizes:
+    variants = np.diff(tables.family_variant_offsets)
+    per_package = np.diff(tables.package_variant_offsets)
+    max_words = schema.words_for(int(variants.max(initial=1)))
+    groups = dict(GROUPS)
+    for name in ("word", "accumulator_word"):
+        groups[name] = max(groups[name], 64 * max_words)
+    request = 64
+    return Sizes(
+        family=len(tables.family_text) + request,
+        package=len(tables.package_version_rank),
+        variant=len(tables.variant_package),
+        max_words=max_words,
+        max_package_variants=int(per_package.max(initial=1)),
+        request=request,
+        groups=groups,
+    )
+
+
+def _addresses(arrays: list[IntArray]) -> list[int]:
+    return [array.__array_interface__["data"][0] for array in arrays]
+
+
+def _native_solve(engine: Engine) -> Callable[[Work, IntArray], int]:
+    from rer_numba.objects import load_native
+
+    function = load_native()
+    return lambda work, table: function(table.__array_interface__["data"][0])
+
+
+def _jit_solve(engine: Engine) -> Callable[[Work, IntArray], int]:
+    from rer_numba import kernels
+
+    # mapped columns are read-only, which is another type to Numba: copies keep one signature for each kernel
+    columns = kernels.Columns(*[np.array(array) for array in engine.columns])
+    return lambda work, table: int(kernels.solve(columns, work))
+
+
+class Session:
+    """Work arrays for one solve at a time, with the request in them. They grow when a solve needs room."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._allocate(engine.sizes)
+
+    def _allocate(self, sizes: Sizes) -> None:
+        needed = sizes.bytes_needed()
+        if needed > MAX_WORK_BYTES:
+            raise SolveLimitError("bytes of work arrays", needed, MAX_WORK_BYTES)
+        self.sizes = sizes
+        self.work = state.make_work(sizes)
+        self.head = self.work.head
+        self._table = np.array(_addresses([*self.engine.columns, *self.work]), np.int64)
+
+    def run(
+        self,
+        request: EncodedRequest,
+        *,
+        intersection_priority: bool = False,
+        error_on_missing: bool = True,
+        stop_at_fail: int = 0,
+    ) -> int:
+        """Solve; returns a status of `rer_numba.state`. The work arrays hold the answer until the next call.
+
+        Raises
+        ------
+        SolveLimitError
+            The solve needs more memory than `MAX_WORK_BYTES`.
+        """
+        while True:
+            self._put(request)
+            head = self.head
+            head[state.INTERSECTION_PRIORITY] = intersection_priority
+            head[state.ERROR_ON_MISSING] = error_on_missing
+            head[state.STOP_AT_FAIL] = stop_at_fail
+            status = self.engine.solve(self.work, self._table)
+            if status != state.NEED_ROOM:
+                return status
+            self._allocate(self.sizes.grown(int(head[NEEDED_ROOM])))
+
+    def _put(self, request: EncodedRequest) -> None:
+        """Copy the request into the work arrays."""
+        n = len(request.families)
+        sizes = self.sizes
+        if n > sizes.request:
+            more = max(n, 2 * sizes.request)
+            family = sizes.family - sizes.request + more
+            sizes = Sizes(family, sizes.package, sizes.variant, sizes.max_words, sizes.max_package_variants, more,
+                          sizes.groups)
+        while len(request.cuts) * 2 > sizes.groups["cut"]:
+            sizes = sizes.grown(GROUP_BIT["cut"])
+        if sizes is not self.sizes:
+            self._allocate(sizes)
+        work, head = self.work, self.head
+        work.request_family[:n] = request.families
+        work.request_flags[:n] = request.flags
+        work.request_cut_offsets[: n + 1] = request.cut_offsets
+        work.cut[: len(request.cuts)] = request.cuts
+        head[state.N_FAMILIES] = sizes.family - sizes.request
+        head[state.MAX_WORDS] = sizes.max_words
+        head[state.N_REQUESTS] = n
+        head[state.N_CUTS] = len(request.cuts)

@@ -1,0 +1,143 @@
+"""The errors of rer-numba: rez's names for what rez reports, and a few of our own.
+
+Invariants
+----------
+- What rez reports keeps rez's class name, its place in rez's tree and its text, so that a user who catches or prints an
+  error sees no difference. The text is the value the error was made with.
+- Our own errors carry data (`path`, `limit`, ...); their text is made when somebody asks for it.
+- Every error survives pickling, since a batch may run in another process.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+
+class RezError(Exception):
+    """Base of what rez reports. Ports: rez.exceptions.RezError (rez 3.4.0)."""
+
+    def __init__(self, value: object = None) -> None:
+        self.value = value
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class RezSystemError(RezError):
+    """rez itself went wrong."""
+
+
+class ConfigurationError(RezError):
+    """A setting has a value that cannot be used."""
+
+
+class ResolveError(RezError):
+    """A solve cannot go on, for example because a package contradicts its own requirements."""
+
+
+class PackageFamilyNotFoundError(RezError):
+    """No package of this name exists."""
+
+
+class PackageNotFoundError(RezError):
+    """The family exists, none of its versions lies in the wanted range."""
+
+
+class PackageRequestError(RezError):
+    """A request has a name that no package can have."""
+
+
+class ResourceError(RezError):
+    """Base of errors about package definitions."""
+
+
+class ResourceContentError(ResourceError):
+    """A definition was found, and its content is wrong.
+
+    Ports: rez.exceptions.ResourceContentError (rez 3.4.0).
+
+    Parameters
+    ----------
+    value : str, optional
+        What is wrong.
+    path : str, optional
+        The file; named before `value` in the text.
+    resource_key : str, optional
+        rez's name for the kind of definition; named first.
+    """
+
+    type_name = "resource file"
+
+    def __init__(self, value: str | None = None, path: str | None = None, resource_key: str | None = None) -> None:
+        pieces = [] if resource_key is None else [f"resource type: {resource_key!r}"]
+        if path is not None:
+            pieces.append(f"{self.type_name}: {path}")
+        if value is not None:
+            pieces.append(value)
+        super().__init__(": ".join(pieces))
+
+
+class PackageMetadataError(ResourceContentError):
+    """A package definition file is wrong."""
+
+    type_name = "package definition file"
+
+
+class VersionError(Exception):
+    """A version or a range that cannot be read. rez keeps this one outside its `RezError` tree, and so do we."""
+
+
+class RerError(Exception):
+    """Base of the errors that rez has no name for."""
+
+
+class RepositoryFileError(RerError):
+    """An encoded repository cannot be used.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    problem : str
+        What is wrong with it.
+    remedy : str
+        What the user can do.
+    """
+
+    def __init__(self, path: str | PathLike[str], problem: str, remedy: str) -> None:
+        super().__init__(path, problem, remedy)
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.remedy}"
+
+
+class RepositoryCorruptError(RepositoryFileError):
+    """The file is damaged: a checksum, a length or an index is wrong."""
+
+
+class RepositoryVersionError(RepositoryFileError):
+    """The file was written by a version of rer-numba whose layout this one does not read."""
+
+
+class SolveLimitError(RerError):
+    """A solve would need more room than it may have.
+
+    Parameters
+    ----------
+    what : str
+        What ran out, in words: "phases on the stack".
+    needed, allowed : int
+        How many the solve asked for, and how many it may have.
+    """
+
+    def __init__(self, what: str, needed: int, allowed: int) -> None:
+        super().__init__(what, needed, allowed)
+        self.what = what
+        self.needed = needed
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"the solve needs {self.needed} {self.what}, the limit is {self.allowed}"

@@ -1,0 +1,583 @@
+"""Extract, merge, intersect, add: one round of the phase loop.
+
+Ports: the inner loop of rez.solver._ResolvePhase.solve, _PackageVariantSlice.extract, _PackageScope.intersect and
+RequirementList as it merges extractions (rez 3.4.0).
+
+A round gathers the extractions of all fresh scopes. Each one is a *contribution*: the requirement that all variants of
+a scope's slice share on a family, which is the union of what they ask. Two ways decide what follows from them:
+
+* by masks, almost always: what is left of a family is the mask of its scope (or all of it) and-ed with the mask of
+  each contribution. As long as something is left, no range was in conflict on the way, and the order of the
+  contributions does not matter.
+* by ranges, exactly as rez does it, step by step in rez's order: when nothing is left (which of several things failed,
+  and is it a failure or an error?), for ephemerals and families without packages (which have no masks), for packages
+  that can't be loaded, and where a quirk of rez's union could add a version.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba.ranges import (
+    has_cut_room,
+    intersect_ranges,
+    is_any,
+    load_range,
+    mask_of_range,
+    same_range,
+    subtract_range,
+    unite_intervals,
+)
+from rer_numba.schema import (
+    CONFLICT,
+    EPHEMERAL,
+    EXCLUSIVE_LOWER,
+    HAS_BROKEN_PACKAGE,
+    HAS_BROKEN_VARIANT,
+    NONE,
+)
+from rer_numba.scopes import (
+    add_mentions,
+    add_scope,
+    family_words,
+    link_mask_start,
+    new_ephemeral,
+    new_slice,
+    put_slot,
+    scope_of,
+    set_bit,
+    used_words,
+)
+from rer_numba.state import (
+    ACCUMULATOR_ROOM,
+    ACCUMULATOR_WORD_ROOM,
+    BROKEN_PACKAGE,
+    BROKEN_VARIANT,
+    CONFLICT_RANGE,
+    CONTRIBUTION_ROOM,
+    EPHEMERAL_RANGE,
+    EPHEMERAL_REQUEST,
+    ERROR,
+    ERROR_ON_MISSING,
+    FAILED,
+    FAMILY_NOT_FOUND,
+    FRESH,
+    GROUPS,
+    INEXACT,
+    INTERSECTED,
+    MERGE_CONFLICT,
+    MISSING_FAMILY,
+    N_ACCUMULATOR_WORDS,
+    N_ACCUMULATORS,
+    N_CONTRIBUTIONS,
+    N_CUTS,
+    N_FAMILIES,
+    N_SCOPES,
+    NEED_ROOM,
+    NEEDED_ROOM,
+    NO_RANGE,
+    PACKAGE_NOT_FOUND,
+    PENDING,
+    REASON,
+    REASON_FAMILY,
+    REASON_OTHER,
+    REASON_SCOPE,
+    REQUIRED,
+    ROUND_START,
+    SCOPE_CONFLICT,
+    SLICE,
+    WIDENED,
+)
+
+_NAMES = list(GROUPS)
+_CONTRIBUTION = _NAMES.index("contribution")
+_ACCUMULATOR = _NAMES.index("accumulator")
+_ACCUMULATOR_WORD = _NAMES.index("accumulator_word")
+
+
+@inlined
+def _because(w, status, reason, family, scope, other):
+    """Note why a phase failed or which error was met. Returns the status."""
+    w.head[REASON] = reason
+    w.head[REASON_FAMILY] = family
+    w.head[REASON_SCOPE] = scope
+    w.head[REASON_OTHER] = other
+    return status
+
+
+# --- extract
+
+
+@kernel
+def extract(t, w):
+    """Extract from every fresh scope, scope by scope, families in alphabetical order.
+
+    Returns PENDING; ERROR when a slice holds a variant whose own requirements conflict. The contributions stand from
+    `ROUND_START` to `N_CONTRIBUTIONS`.
+    """
+    w.head[ROUND_START] = w.head[N_CONTRIBUTIONS]
+    w.head[N_ACCUMULATORS] = 0
+    w.head[N_ACCUMULATOR_WORDS] = 0
+    w.head[INEXACT] = 0
+    for k in range(used_words(w)):
+        bits = w.fresh[k]
+        w.fresh[k] = np.uint64(0)
+        while bits:
+            position = (np.int64(k) << 6) + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            slot = np.int64(w.scope_slot[position])
+            if w.slot_kind[slot] != SLICE:
+                continue
+            family = np.int64(w.scope_family[position])
+            if w.slot_origin[slot] == FRESH and t.family_flags[family] & HAS_BROKEN_VARIANT:
+                if _touch(t, w, family, slot):
+                    return _because(w, ERROR, BROKEN_VARIANT, family, position, NONE)
+            if w.slot_count[slot] == 1:
+                _extract_from_variant(t, w, position, family, slot)
+            else:
+                _extract_in_common(t, w, position, family, slot)
+    return PENDING
+
+
+@kernel
+def _touch(t, w, family, slot):
+    """True when the slice holds a variant whose requirements conflict with each other."""
+    first_variant = np.int64(t.family_variant_offsets[family])
+    data = np.int64(w.slot_data[slot])
+    for k in range(family_words(t, w, family)):
+        bits = w.word[data + k]
+        while bits:
+            if t.variant_error[first_variant + (np.int64(k) << 6) + lowest_bit(bits)] != NONE:
+                return True
+            bits &= bits - np.uint64(1)
+    return False
+
+
+@inlined
+def first_variant_of(t, w, family, slot):
+    """The variant with the lowest bit of a slice: one of the newest package."""
+    k = np.int64(0)
+    data = np.int64(w.slot_data[slot])
+    while not w.word[data + k]:
+        k += 1
+    return t.family_variant_offsets[family] + (k << 6) + lowest_bit(w.word[data + k])
+
+
+@inlined
+def _extract_from_variant(t, w, position, family, slot):
+    """Everything a single variant requires."""
+    variant = first_variant_of(t, w, family, slot)
+    for k in range(t.variant_extraction_offsets[variant], t.variant_extraction_offsets[variant + 1]):
+        requirement = np.int64(t.variant_extraction[k])
+        other = np.int64(t.requirement_family[requirement])
+        _note_contribution(w, position, slot, other, NONE, requirement)
+        start = t.requirement_mask_offsets[requirement]
+        _gather(t, w, other, t.requirement_mask, start)
+
+
+@inlined
+def _extract_in_common(t, w, position, family, slot):
+    """Each family that all variants of the slice require, with the union of the ranges they ask for."""
+    words = family_words(t, w, family)
+    data = np.int64(w.slot_data[slot])
+    first = np.int64(t.family_mention_offsets[family])
+    for mention in range(first, t.family_mention_offsets[family + 1]):
+        mask = t.family_mention_mask_offsets[family] + (mention - first) * words
+        common = True
+        for k in range(words):
+            if w.word[data + k] & ~t.mention_mask[mask + k]:
+                common = False
+                break
+        if common:
+            other = np.int64(t.mention_family[mention])
+            _note_contribution(w, position, slot, other, mention, NONE)
+            _unite_masks(t, w, family, slot, mention, other)
+            _gather(t, w, other, w.scratch, np.int64(0))
+
+
+@inlined
+def is_linked(t, w, family, slot, link, words):
+    """True when a variant of the slice has the link's requirement."""
+    mask = link_mask_start(t, family, link, words)
+    data = np.int64(w.slot_data[slot])
+    for k in range(words):
+        if w.word[data + k] & t.link_mask[mask + k]:
+            return True
+    return False
+
+
+@inlined
+def _unite_masks(t, w, family, slot, mention, other):
+    """Or the masks of the requirements that the variants of a slice have on `other` into `work.scratch`."""
+    words = family_words(t, w, family)
+    other_words = family_words(t, w, other)
+    for k in range(other_words):
+        w.scratch[k] = np.uint64(0)
+    united = 0
+    exclusive = 0
+    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
+        requirement = t.link_requirement[link]
+        if t.requirement_flags[requirement] & CONFLICT:
+            continue
+        if is_linked(t, w, family, slot, link, words):
+            united += 1
+            exclusive |= t.requirement_flags[requirement] & EXCLUSIVE_LOWER
+            start = t.requirement_mask_offsets[requirement]
+            for k in range(other_words):
+                w.scratch[k] |= t.requirement_mask[start + k]
+    if united > 1 and exclusive:
+        w.head[INEXACT] = 1  # see ranges.unite_intervals for the quirk
+
+
+@inlined
+def _note_contribution(w, position, slot, other, mention, requirement):
+    n = w.head[N_CONTRIBUTIONS]
+    if n == w.room[_CONTRIBUTION]:
+        w.head[NEEDED_ROOM] |= CONTRIBUTION_ROOM
+        return
+    w.contribution_family[n] = other
+    w.contribution_scope[n] = position
+    w.contribution_slot[n] = slot
+    w.contribution_mention[n] = mention
+    w.contribution_requirement[n] = requirement
+    w.head[N_CONTRIBUTIONS] = n + 1
+
+
+@inlined
+def _gather(t, w, other, masks, start):
+    """And the mask of a contribution into what is left of its family.
+
+    A contribution that takes nothing from an existing slice leaves no trace.
+    """
+    words = family_words(t, w, other)
+    if words == 0:
+        w.head[INEXACT] = 1
+        return
+    accumulator = np.int64(w.family_accumulator[other]) - 1
+    if accumulator < 0:
+        position = scope_of(w, other)
+        if position >= 0:
+            slot = np.int64(w.scope_slot[position])
+            data = np.int64(w.slot_data[slot])
+            if w.slot_kind[slot] == SLICE:
+                narrows = False
+                for k in range(words):
+                    if w.word[data + k] & ~masks[start + k]:
+                        narrows = True
+                        break
+                if not narrows:
+                    return
+        accumulator = _new_accumulator(t, w, other, position, words)
+    data = np.int64(w.accumulator_data[accumulator])
+    for k in range(words):
+        w.accumulator_word[data + k] &= masks[start + k]
+
+
+@kernel
+def _new_accumulator(t, w, other, position, words):
+    """What is left of a family before any contribution. Returns its accumulator."""
+    accumulator = w.head[N_ACCUMULATORS]
+    data = w.head[N_ACCUMULATOR_WORDS]
+    if accumulator == w.room[_ACCUMULATOR]:
+        w.head[NEEDED_ROOM] |= ACCUMULATOR_ROOM
+        return np.int64(0)
+    if data + words > w.room[_ACCUMULATOR_WORD]:
+        w.head[NEEDED_ROOM] |= ACCUMULATOR_WORD_ROOM
+        return np.int64(0)
+    w.head[N_ACCUMULATORS] = accumulator + 1
+    w.head[N_ACCUMULATOR_WORDS] = data + words
+    w.family_accumulator[other] = accumulator + 1
+    w.accumulator_family[accumulator] = other
+    w.accumulator_data[accumulator] = data
+    for k in range(words):
+        w.accumulator_word[data + k] = ~np.uint64(0)
+    kind = np.int64(NONE)
+    if position >= 0:
+        slot = np.int64(w.scope_slot[position])
+        kind = np.int64(w.slot_kind[slot])
+        for k in range(words):
+            word = w.word[w.slot_data[slot] + k]
+            w.accumulator_word[data + k] = word if kind == SLICE else ~word
+    if kind != SLICE and t.family_flags[other] & HAS_BROKEN_PACKAGE:
+        w.head[INEXACT] = 1
+    return accumulator
+
+
+# --- merge, intersect, add: by masks
+
+
+@kernel
+def _forget_accumulators(w):
+    for k in range(w.head[N_ACCUMULATORS]):
+        w.family_accumulator[w.accumulator_family[k]] = 0
+
+
+@inlined
+def _something_left(t, w):
+    """True when masks alone decide the round: every family keeps a variant."""
+    if w.head[INEXACT]:
+        return False
+    for k in range(w.head[N_ACCUMULATORS]):
+        data = np.int64(w.accumulator_data[k])
+        left = False
+        for i in range(family_words(t, w, w.accumulator_family[k])):
+            if w.accumulator_word[data + i]:
+                left = True
+                break
+        if not left:
+            return False
+    return True
+
+
+@kernel
+def settle(t, w):
+    """Merge the contributions of the round, intersect the scopes with them and add new scopes.
+
+    Returns PENDING; FAILED with the reason; ERROR; NEED_ROOM.
+    """
+    _forget_accumulators(w)
+    if w.head[NEEDED_ROOM]:
+        return NEED_ROOM
+    if not _something_left(t, w):
+        return settle_exactly(t, w)
+    for k in range(w.head[N_ACCUMULATORS]):
+        family = np.int64(w.accumulator_family[k])
+        data = np.int64(w.accumulator_data[k])
+        words = family_words(t, w, family)
+        position = scope_of(w, family)
+        if position < 0:
+            slot = new_slice(w, w.accumulator_word, data, words, NONE, FRESH)
+            add_scope(t, w, family, slot)
+        else:
+            _narrow(t, w, position, w.accumulator_word, data, words)
+    return NEED_ROOM if w.head[NEEDED_ROOM] else PENDING
+
+
+@inlined
+def _narrow(t, w, position, masks, start, words):
+    """Give a scope a smaller slice, or the slice that its conflict range leaves."""
+    slot = np.int64(w.scope_slot[position])
+    set_bit(w.changed, 0, position)
+    if w.slot_kind[slot] == SLICE:
+        put_slot(w, position, new_slice(w, masks, start, words, slot, INTERSECTED))
+    else:
+        put_slot(w, position, new_slice(w, masks, start, words, NONE, FRESH))
+        set_bit(w.widened, 0, position)
+        add_mentions(t, w, position)
+
+
+# --- merge, intersect, add: by ranges
+
+
+@kernel
+def settle_exactly(t, w):
+    """`settle`, step by step as rez does it. The merged range of each family stands above the ranges that are kept."""
+    kept = w.head[N_CUTS]
+    status = _merge_exactly(t, w)
+    if status == PENDING:
+        status = _intersect_exactly(t, w)
+    if status == PENDING:
+        status = _add_exactly(t, w)
+    _forget_accumulators(w)
+    # an ephemeral may have been given a range of this round: then nothing of it is given back before the phase fails
+    if status != PENDING or not _keeps_range(w, kept):
+        w.head[N_CUTS] = kept
+    return NEED_ROOM if w.head[NEEDED_ROOM] else status
+
+
+@kernel
+def _keeps_range(w, kept):
+    for position in range(w.head[N_SCOPES]):
+        slot = w.scope_slot[position]
+        if w.slot_kind[slot] == EPHEMERAL_RANGE and w.slot_data[slot] >= kept:
+            return True
+    return False
+
+
+@kernel
+def _contribution_range(t, w, n, out):
+    """The range of a contribution, at `out`. Returns its end."""
+    requirement = w.contribution_requirement[n]
+    if requirement != NONE:
+        return unite_intervals(w, out, load_range(t, w, t.requirement_range[requirement], out))
+    slot = np.int64(w.contribution_slot[n])
+    family = np.int64(w.scope_family[w.contribution_scope[n]])
+    mention = np.int64(w.contribution_mention[n])
+    words = family_words(t, w, family)
+    end = out
+    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
+        requirement = t.link_requirement[link]
+        if not t.requirement_flags[requirement] & CONFLICT and is_linked(t, w, family, slot, link, words):
+            end = load_range(t, w, t.requirement_range[requirement], end)
+    return unite_intervals(w, out, end)
+
+
+@kernel
+def _merge_exactly(t, w):
+    """Merge the contributions on each family in the order they were made.
+
+    Ports: rez.version.RequirementList (rez 3.4.0). The first pair in conflict fails the phase.
+    """
+    w.head[N_ACCUMULATORS] = 0
+    for n in range(w.head[ROUND_START], w.head[N_CONTRIBUTIONS]):
+        family = np.int64(w.contribution_family[n])
+        out = w.head[N_CUTS]
+        end = _contribution_range(t, w, n, out)
+        accumulator = np.int64(w.family_accumulator[family]) - 1
+        if accumulator < 0:
+            accumulator = w.head[N_ACCUMULATORS]
+            if accumulator == w.room[_ACCUMULATOR]:
+                w.head[NEEDED_ROOM] |= ACCUMULATOR_ROOM
+                return NEED_ROOM
+            w.head[N_ACCUMULATORS] = accumulator + 1
+            w.family_accumulator[family] = accumulator + 1
+            w.accumulator_family[accumulator] = family
+        else:
+            start = out
+            out = end
+            end = intersect_ranges(
+                w, w.accumulator_data[accumulator], w.accumulator_end[accumulator], start, out, out
+            )
+            if end == out and not w.head[NEEDED_ROOM]:
+                return _because(w, FAILED, MERGE_CONFLICT, family, NONE, n)
+        if w.head[NEEDED_ROOM]:
+            return NEED_ROOM
+        w.accumulator_data[accumulator] = out
+        w.accumulator_end[accumulator] = end
+        w.head[N_CUTS] = end
+    return PENDING
+
+
+@kernel
+def _intersect_exactly(t, w):
+    """Intersect the scopes with the merged extractions, in scope order. The first that fails is the one reported."""
+    for position in range(w.head[N_SCOPES]):
+        family = np.int64(w.scope_family[position])
+        accumulator = np.int64(w.family_accumulator[family]) - 1
+        if accumulator < 0:
+            continue
+        start = np.int64(w.accumulator_data[accumulator])
+        end = np.int64(w.accumulator_end[accumulator])
+        slot = np.int64(w.scope_slot[position])
+        kind = w.slot_kind[slot]
+        if kind == SLICE:
+            status = _intersect_slice(t, w, position, family, slot, start, end)
+        elif kind == EPHEMERAL_RANGE:
+            status = _intersect_ephemeral(w, position, family, slot, start, end)
+        else:
+            status = _intersect_conflict(t, w, position, family, slot, start, end)
+        if status != PENDING:
+            return status
+        if w.head[NEEDED_ROOM]:
+            return NEED_ROOM
+    return PENDING
+
+
+@kernel
+def _intersect_slice(t, w, position, family, slot, start, end):
+    if is_any(w, start, end):
+        return PENDING
+    words = family_words(t, w, family)
+    mask_of_range(t, w, family, start, end, np.int64(0))
+    left = False
+    narrows = False
+    data = np.int64(w.slot_data[slot])
+    for k in range(words):
+        word = w.word[data + k]
+        w.scratch[k] &= word
+        left |= w.scratch[k] != 0
+        narrows |= w.scratch[k] != word
+    if not left:
+        return _because(w, FAILED, SCOPE_CONFLICT, family, position, NONE)
+    if narrows:
+        _narrow(t, w, position, w.scratch, np.int64(0), words)
+    return PENDING
+
+
+@kernel
+def _intersect_ephemeral(w, position, family, slot, start, end):
+    """An ephemeral is only a range. Ports: rez.solver._PackageScope.intersect (rez 3.4.0)."""
+    data = np.int64(w.slot_data[slot])
+    data_end = data + w.slot_count[slot]
+    out = w.head[N_CUTS]
+    out_end = intersect_ranges(w, start, end, data, data_end, out)
+    if out_end == out:
+        return _because(w, FAILED, SCOPE_CONFLICT, family, position, NONE)
+    if same_range(w, out, out_end, data, data_end):
+        return PENDING
+    w.head[N_CUTS] = out_end
+    put_slot(w, position, new_ephemeral(w, out, out_end, NONE, slot, INTERSECTED))
+    set_bit(w.changed, 0, position)
+    return PENDING
+
+
+@kernel
+def _intersect_conflict(t, w, position, family, slot, start, end):
+    """What a conflict leaves of an extraction: a slice that was not there before, or a range for an ephemeral."""
+    request = np.int64(w.slot_request[slot])
+    flags = w.request_flags[request]
+    if not flags & NO_RANGE:
+        out = w.head[N_CUTS]
+        out_end = subtract_range(
+            w, start, end, np.int64(w.request_cut_offsets[request]), np.int64(w.request_cut_offsets[request + 1]), out
+        )
+        if out_end == out:
+            return _because(w, FAILED, SCOPE_CONFLICT, family, position, NONE)
+        w.head[N_CUTS] = out_end
+        start = out
+        end = out_end
+    if flags & EPHEMERAL_REQUEST:
+        put_slot(w, position, new_ephemeral(w, start, end, NONE, NONE, FRESH))
+        set_bit(w.changed, 0, position)
+        set_bit(w.widened, 0, position)
+        return PENDING
+    if family_words(t, w, family) == 0:
+        return _because(w, ERROR, FAMILY_NOT_FOUND, family, position, WIDENED)
+    if not mask_of_range(t, w, family, start, end, np.int64(0)):
+        return _because(w, FAILED, SCOPE_CONFLICT, family, position, NONE)
+    if holds_broken_package(t, w, family):
+        return _because(w, ERROR, BROKEN_PACKAGE, family, position, NONE)
+    _narrow(t, w, position, w.scratch, np.int64(0), family_words(t, w, family))
+    return PENDING
+
+
+@kernel
+def holds_broken_package(t, w, family):
+    """True when the mask in `work.scratch` holds a package that can't be loaded."""
+    if not t.family_flags[family] & HAS_BROKEN_PACKAGE:
+        return False
+    first_variant = np.int64(t.family_variant_offsets[family])
+    for k in range(family_words(t, w, family)):
+        bits = w.scratch[k]
+        while bits:
+            variant = first_variant + (np.int64(k) << 6) + lowest_bit(bits)
+            if t.package_error[t.variant_package[variant]] != NONE:
+                return True
+            bits &= bits - np.uint64(1)
+    return False
+
+
+@kernel
+def _add_exactly(t, w):
+    """Add scopes for the families that have none, in the order they were first extracted."""
+    for accumulator in range(w.head[N_ACCUMULATORS]):
+        family = np.int64(w.accumulator_family[accumulator])
+        if scope_of(w, family) >= 0:
+            continue
+        start = np.int64(w.accumulator_data[accumulator])
+        end = np.int64(w.accumulator_end[accumulator])
+        if family >= w.head[N_FAMILIES] or t.family_flags[family] & EPHEMERAL:
+            add_scope(t, w, family, new_ephemeral(w, start, end, NONE, NONE, FRESH))
+            continue
+        if family_words(t, w, family) == 0:
+            if w.head[ERROR_ON_MISSING]:
+                return _because(w, ERROR, FAMILY_NOT_FOUND, family, NONE, REQUIRED)
+            return _because(w, FAILED, MISSING_FAMILY, family, NONE, NONE)
+        if not mask_of_range(t, w, family, start, end, np.int64(0)):
+            return _because(w, ERROR, PACKAGE_NOT_FOUND, family, NONE, REQUIRED)
+        if holds_broken_package(t, w, family):
+            return _because(w, ERROR, BROKEN_PACKAGE, family, NONE, REQUIRED)
+        slot = new_slice(w, w.scratch, np.int64(0), family_words(t, w, family), NONE, FRESH)
+        add_scope(t, w, family, slot)
+    return PENDING

@@ -1,0 +1,240 @@
+"""The phase loop: rez's solver on integer arrays.
+
+Ports: rez.solver.Solver.solve, solve_step and _ResolvePhase.solve (rez 3.4.0, SOLVER_VERSION 2). The steps have the
+names of rez's SOLVER.md and a file each beside this one: extraction (extract, merge, intersect, add), reduction,
+splitting, finalise; scopes holds what they work on, ranges the arithmetic of versions, state the work arrays.
+
+`t` is always the bundle of the repository's columns (`schema.KERNEL_COLUMNS`), `w` the bundle of work arrays
+(`state.WORK`). Neither holds strings: versions, families and requirements are ids, see `schema`.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+
+from rer_numba._jit import export_ir as _export_ir
+from rer_numba._jit import kernel
+from rer_numba.extraction import extract, holds_broken_package, settle
+from rer_numba.finalise import finalise
+from rer_numba.ranges import mask_of_range
+from rer_numba.reduction import reduce
+from rer_numba.schema import CONFLICT, KERNEL_COLUMNS, NONE
+from rer_numba.scopes import (
+    add_scope,
+    clear_set,
+    family_words,
+    first_of,
+    is_empty,
+    new_ephemeral,
+    new_slice,
+    new_slot,
+    pop_phase,
+    set_bit,
+)
+from rer_numba.splitting import sort_variants, split
+from rer_numba.state import (
+    BROKEN_PACKAGE,
+    CONFLICT_RANGE,
+    CYCLIC,
+    EPHEMERAL_REQUEST,
+    ERROR,
+    EXHAUSTED,
+    FAILED,
+    FAMILY_NOT_FOUND,
+    FRESH,
+    MAX_WORDS,
+    N_CONTRIBUTIONS,
+    N_CUTS,
+    N_FAMILIES,
+    N_LOCALS,
+    N_REQUESTS,
+    N_RESULTS,
+    N_SCOPES,
+    N_SLOTS,
+    N_STACK_SLOTS,
+    N_WORDS,
+    NEED_ROOM,
+    NEEDED_ROOM,
+    NO_RANGE,
+    NUM_FAILS,
+    NUM_SOLVES,
+    PACKAGE_NOT_FOUND,
+    PENDING,
+    REASON,
+    REASON_FAMILY,
+    REASON_OTHER,
+    REASON_SCOPE,
+    REQUESTED,
+    ROUND_START,
+    SOLVED,
+    STACK_DEPTH,
+    STAMP,
+    STOP_AT_FAIL,
+    STOPPED,
+    TOTAL_REDUCTION,
+    WORK_DTYPES,
+    Work,
+)
+
+Columns = namedtuple("Columns", [column.name for column in KERNEL_COLUMNS])  # type: ignore[misc]
+COLUMN_DTYPES = [column.dtype for column in KERNEL_COLUMNS]
+
+
+@kernel
+def solve(t, w):
+    """Solve the request in the work arrays.
+
+    Returns
+    -------
+    int
+        SOLVED: the answer stands in `result_variant` and `result_scope`. FAILED, CYCLIC, ERROR: the work arrays are
+        left as they were at the last phase, `REASON` and its companions say why. STOPPED: the failed phase that
+        `STOP_AT_FAIL` asked for is left to be looked at. NEED_ROOM: `NEEDED_ROOM` says which arrays were too small.
+
+        Needs the request's arrays and the `in` scalars of `head`; `N_CUTS` is the end of the request's cuts.
+    """
+    _begin(t, w)
+    status = _first_phase(t, w)
+    while status == PENDING:
+        status = _solve_phase(t, w)
+        w.head[NUM_SOLVES] += 1
+        if status == SOLVED:
+            status = finalise(t, w)
+            if status == CYCLIC:
+                w.head[NUM_FAILS] += 1
+        elif status == EXHAUSTED:
+            split(t, w)
+            status = PENDING
+        elif status == FAILED:
+            status = _next_phase(t, w)
+        if w.head[NEEDED_ROOM]:
+            return NEED_ROOM
+    return status
+
+
+@kernel
+def _begin(t, w):
+    """Take back what the last solve left, and make an empty phase."""
+    for position in range(w.head[N_SCOPES]):
+        w.family_scope[w.scope_family[position]] = 0
+    for local in range(w.head[N_LOCALS]):
+        w.family_local[w.local_family[local]] = 0
+    w.head[STAMP] += 1
+    for place in (NUM_SOLVES, NUM_FAILS, N_SCOPES, N_LOCALS, STACK_DEPTH, N_STACK_SLOTS, N_CONTRIBUTIONS, ROUND_START,
+                  NEEDED_ROOM, REASON, N_RESULTS):
+        w.head[place] = 0
+    # the first slot and the first words are what is handed out when there is no room
+    w.head[N_SLOTS] = 1
+    w.head[N_WORDS] = w.head[MAX_WORDS]
+    for bits in (w.changed, w.widened, w.fresh, w.unsolved):
+        clear_set(w, bits)
+
+
+@kernel
+def _first_phase(t, w):
+    """A scope for each request. Returns PENDING, or ERROR for a package that is not there."""
+    for request in range(w.head[N_REQUESTS]):
+        family = np.int64(w.request_family[request])
+        flags = w.request_flags[request]
+        start = np.int64(w.request_cut_offsets[request])
+        end = np.int64(w.request_cut_offsets[request + 1])
+        if flags & CONFLICT:
+            slot = _conflict_slot(t, w, family, request, start, end)
+        elif flags & EPHEMERAL_REQUEST:
+            slot = new_ephemeral(w, start, end, request, NONE, FRESH)
+        else:
+            reason = _requested_slice(t, w, family, start, end)
+            if reason:
+                w.head[REASON] = reason
+                w.head[REASON_FAMILY] = family
+                w.head[REASON_SCOPE] = request
+                w.head[REASON_OTHER] = REQUESTED
+                return ERROR
+            slot = new_slice(w, w.scratch, np.int64(0), family_words(t, w, family), NONE, FRESH)
+        add_scope(t, w, family, slot)
+        set_bit(w.changed, 0, np.int64(request))
+        if w.head[NEEDED_ROOM]:
+            return NEED_ROOM
+    return PENDING
+
+
+@kernel
+def _conflict_slot(t, w, family, request, start, end):
+    """The slot of a conflict request, with the mask of what it forbids when the family has packages."""
+    words = family_words(t, w, family)
+    if w.request_flags[request] & NO_RANGE:
+        end = start
+    if words:
+        mask_of_range(t, w, family, start, end, np.int64(0))
+    slot = new_slice(w, w.scratch, np.int64(0), words, NONE, FRESH)
+    w.slot_kind[slot] = CONFLICT_RANGE
+    w.slot_request[slot] = request
+    return slot
+
+
+@kernel
+def _requested_slice(t, w, family, start, end):
+    """Write the mask of a request to `work.scratch`. Returns 0, or the reason of an error."""
+    if family_words(t, w, family) == 0:
+        return FAMILY_NOT_FOUND
+    if not mask_of_range(t, w, family, start, end, np.int64(0)):
+        return PACKAGE_NOT_FOUND
+    if holds_broken_package(t, w, family):
+        return BROKEN_PACKAGE
+    return 0
+
+
+@kernel
+def _solve_phase(t, w):
+    """Extract and reduce until nothing changes.
+
+    Returns SOLVED when each slice is down to one variant, EXHAUSTED when one must be split; FAILED; ERROR; NEED_ROOM.
+    """
+    w.head[N_CONTRIBUTIONS] = 0
+    while True:
+        n_previous = w.head[N_SCOPES]
+        clear_set(w, w.widened)
+        while True:
+            status = extract(t, w)
+            if status == PENDING and w.head[N_CONTRIBUTIONS] > w.head[ROUND_START]:
+                status = settle(t, w)
+                if status == PENDING:
+                    continue
+            if status != PENDING:
+                return status
+            break
+        if w.head[N_SCOPES] == n_previous and is_empty(w, w.changed) and is_empty(w, w.widened):
+            break
+        status = reduce(t, w, n_previous)
+        if status != PENDING:
+            return status
+        clear_set(w, w.changed)
+    return SOLVED if first_of(w, w.unsolved) < 0 else EXHAUSTED
+
+
+@kernel
+def _next_phase(t, w):
+    """After a failed phase: go on with the one below it. Returns PENDING; FAILED when there is none; STOPPED."""
+    w.head[NUM_FAILS] += 1
+    if w.head[NUM_FAILS] == w.head[STOP_AT_FAIL]:
+        if w.head[REASON] == TOTAL_REDUCTION:
+            _sort_all_variants(t, w, np.int64(w.scope_family[w.head[REASON_SCOPE]]))
+        return STOPPED
+    if w.head[STACK_DEPTH] == 0:
+        return FAILED
+    pop_phase(t, w)
+    return PENDING
+
+
+@kernel
+def _sort_all_variants(t, w, family):
+    """The reader of a total reduction lists the variants as rez would have sorted them by then."""
+    for package in range(t.family_package_offsets[family], t.family_package_offsets[family + 1]):
+        sort_variants(t, w, package)
+
+
+def export_ir() -> tuple[str, str]:
+    """The LLVM IR of `solve` behind one table of addresses, columns first, and the name of its C function."""
+    return _export_ir(solve, [(Columns, COLUMN_DTYPES), (Work, WORK_DTYPES)], "rer_numba_solve")

@@ -1,0 +1,96 @@
+"""Compiling the kernels, once: of several processes that need the same object, one works and the others wait.
+
+Imported only when something must be compiled.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from rer_numba import native_compile
+from rer_numba.build_progress import BuildProgress
+from rer_numba.object_cache import Place
+from rer_numba.object_files import keep, make_folder
+from rer_numba.object_key import KernelSet, SourceStamp, Target
+from rer_numba.object_lock import BuildLock, LockWatch, claim_lock
+from rer_numba.tell import tell_once, warn_once
+
+LOCK_PATIENCE: Final = 30.0
+"""Seconds without a beat (one every two seconds) after which a compiling process counts as dead."""
+WAIT_LIMIT: Final = 300.0
+"""Seconds to wait for other processes before compiling for oneself."""
+_POLL: Final = 0.05
+
+
+def compile_shared(kernels: KernelSet, target: Target, place: Place | None) -> bytes:
+    """Compile, or wait for a process that compiles the same.
+
+    Parameters
+    ----------
+    kernels : KernelSet
+    target : Target
+    place : Place or None
+        Where to keep the object. If it cannot be kept, or there is no place, a warning is given and work goes on.
+
+    Returns
+    -------
+    bytes
+        Machine code.
+
+    Raises
+    ------
+    NativeError
+        If it cannot be compiled.
+    """
+    if place is None:
+        warn_once("there is no folder for compiled kernels, so every process compiles them; set RER_NUMBA_CACHE_DIR")
+    if place is None or make_folder(place) is not None:
+        return _compile_alone(kernels, target, place)
+    path = place.path + ".lock"
+    watch = LockWatch(path, LOCK_PATIENCE)
+    deadline = time.monotonic() + WAIT_LIMIT
+    while time.monotonic() < deadline:
+        try:
+            lock = claim_lock(path)
+        except OSError:
+            break  # the folder takes no files
+        if lock is not None:
+            return _compile_locked(kernels, target, place, lock)
+        state = watch.state()
+        code = place.read()
+        if code is not None:
+            return code
+        if state == "gone":
+            break  # its owner could not keep the object, nor shall we: no use in queueing
+        if state == "stale":
+            watch.break_lock()
+            continue
+        tell_once("rer-numba: another process is compiling the solver, waiting for it ...\n")
+        time.sleep(_POLL)
+    return _compile_alone(kernels, target, place)
+
+
+def _compile_locked(kernels: KernelSet, target: Target, place: Place, lock: BuildLock) -> bytes:
+    try:
+        # the last owner may have finished between our look and our claim
+        return place.read() or _compile_alone(kernels, target, place, lock.beat)
+    finally:
+        lock.release()
+
+
+def _compile_alone(
+    kernels: KernelSet, target: Target, place: Place | None, beat: Callable[[], None] = lambda: None
+) -> bytes:
+    """Compile, and keep the result if it is what the place's key says."""
+    stamp = SourceStamp(kernels) if place else None
+    with BuildProgress("this machine" if target.is_host else target.cpu, beat):
+        if target.is_host:
+            compiled = native_compile.compile_here(kernels.module, target.cpu, target.features)
+        else:
+            compiled = native_compile.compile_elsewhere(kernels.module, target.cpu)
+    if place and stamp and stamp.still_true():
+        if compiled.may_be_kept:
+            keep(place, compiled.code)
+        else:
+            warn_once("compiled kernels are not kept, since Numba's settings here are not the environment's")
+    return compiled.code

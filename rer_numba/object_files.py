@@ -1,0 +1,96 @@
+"""Writing files of the object cache: whole or not at all, and tidying up after writers that died."""
+
+import os
+import time
+from typing import Final
+
+from rer_numba.object_cache import OPEN_FLAGS, SUFFIX, Place, folder_problem, pack
+from rer_numba.object_lock import parse_writer, read_lock, remove_file, writer_name
+from rer_numba.tell import warn_once
+
+KEEP_OBJECTS: Final = 16
+"""Files kept per folder. Hosts that share a home have a file for each CPU model, hence more than one or two."""
+LITTER_AFTER: Final = 3_600.0
+"""Seconds after which a temporary or lock file has no living writer, whatever its name says."""
+
+
+def make_folder(place: Place) -> str | None:
+    """Make a place's folder unless it is there; say what is wrong with it, or None."""
+    try:
+        os.makedirs(os.path.dirname(place.folder), exist_ok=True)
+        os.mkdir(place.folder, 0o755 if place.shipped else 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        return f"cannot be made ({error.strerror})"
+    return None if place.shipped else folder_problem(place.folder)
+
+
+def keep(place: Place, code: bytes) -> bool:
+    """Publish code at its place, in one step; return False and warn once if that cannot be done."""
+    problem = make_folder(place)
+    if problem is None:
+        try:
+            _publish(place.path, pack(place.key, code), 0o644 if place.shipped else 0o600)
+        except OSError as error:
+            problem = f"cannot be written ({error.strerror})"
+    if problem:
+        warn_once(
+            f"compiled kernels are not kept, so every process compiles them: {place.folder} {problem}; "
+            "RER_NUMBA_CACHE_DIR can name another folder",
+            about=place.folder,
+        )
+        return False
+    if not place.shipped:
+        tidy(place.folder)
+    return True
+
+
+def _publish(path: str, data: bytes, mode: int) -> None:
+    """Write a new file beside its place, flush it to the disk, move it into place."""
+    temporary = f"{path}.{writer_name()}.tmp"
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, mode)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, path)
+    except BaseException:
+        remove_file(temporary)
+        raise
+
+
+def tidy(folder: str) -> None:
+    """Remove what dead writers left in a folder, and all but the `KEEP_OBJECTS` most recently used objects."""
+    objects = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    date = entry.stat(follow_symlinks=False).st_mtime
+                except OSError:
+                    continue
+                if entry.name.endswith(SUFFIX):
+                    objects.append((date, entry.path))
+                elif entry.name.endswith((".tmp", ".lock")) and _is_litter(entry.path, date):
+                    remove_file(entry.path)
+    except OSError:
+        return
+    for _, path in sorted(objects, reverse=True)[KEEP_OBJECTS:]:
+        remove_file(path)
+
+
+def _is_litter(path: str, date: float) -> bool:
+    """Tell whether nobody is writing or holding a file any more."""
+    if time.time() - date > LITTER_AFTER:
+        return True
+    if path.endswith(".lock"):
+        text = read_lock(path)
+        writer = parse_writer(text) if text else None
+    else:
+        writer = parse_writer(path.removesuffix(".tmp").rpartition(SUFFIX + ".")[2])
+    return writer is not None and writer.is_dead()

@@ -1,0 +1,230 @@
+"""The compiled kernels: found, or made once, and run without Numba.
+
+`load_native` looks in the user's cache, then among the objects that came with the package, and compiles only if neither
+has one that fits. A process that finds one imports neither Numba nor pyarrow.
+
+Environment
+-----------
+RER_NUMBA_CACHE_DIR
+    Another folder for compiled kernels.
+RER_NUMBA_CPU
+    Use code for this CPU (``generic``, ``x86-64-v3``, ...) instead of this machine's own.
+RER_NUMBA_QUIET
+    1: say nothing while compiling.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from rer_numba.native import NativeError, NativeFunction, load_code
+from rer_numba.object_cache import Place, cache_folder, file_name
+from rer_numba.object_key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target, object_key, portable_key
+from rer_numba.tell import warn_once
+
+__all__ = ["NativeError", "NativeFunction", "WarmObject", "load_native", "warmup"]
+
+_loaded: dict[tuple[str, KernelSet], NativeFunction] = {}
+_guard = threading.RLock()
+
+
+def _renew_guard() -> None:
+    """A child of fork starts with one thread, so nobody will ever release a guard that another thread held."""
+    global _guard
+    _guard = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_guard)
+
+
+def load_native(*, cpu: str | None = None, kernels: KernelSet = KERNELS) -> NativeFunction:
+    """Return the compiled solver.
+
+    Parameters
+    ----------
+    cpu : str, optional
+        CPU name that the code is for; "host" for this machine. Default: ``RER_NUMBA_CPU``, or this machine, for which
+        portable code that came with the package is good enough.
+    kernels : KernelSet
+        Which kernels; other than the package's own for tests.
+
+    Returns
+    -------
+    callable
+        ``int64 (address of a table of int64 addresses)``. The same object each time; valid until the process ends, in
+        every thread and in forked children. It releases the GIL while it runs.
+
+    Raises
+    ------
+    NativeError
+        If there is no usable object and none can be made, for example since Numba is not installed.
+
+    Notes
+    -----
+    Warm: 3 ms beyond ``import llvmlite.binding``.
+    """
+    name = _choose_cpu(cpu)
+    with _guard:
+        function = _loaded.get((name, kernels))
+        if function is None:
+            function = _loaded[name, kernels] = _load(name, kernels)
+        return function
+
+
+class WarmObject(NamedTuple):
+    """One object that `warmup` made or found; `seconds` is 0 if it was there."""
+
+    cpu: str
+    path: str
+    seconds: float
+    bytes: int
+
+
+def warmup(
+    cpus: Iterable[str] | None = None, *, prebuilt_folder: str | None = None, kernels: KernelSet = KERNELS
+) -> list[WarmObject]:
+    """Compile ahead of time.
+
+    Parameters
+    ----------
+    cpus : iterable of str, optional
+        CPU names; "host" for this machine, which is the default.
+    prebuilt_folder : str, optional
+        Write objects that can be shipped with the package into this folder, instead of the user's cache. They fit every
+        machine of this operating system and architecture whose CPU is good enough. "host" cannot be shipped.
+
+    Returns
+    -------
+    list of WarmObject
+
+    Raises
+    ------
+    NativeError
+        If one cannot be compiled or written.
+    """
+    return [_warm(name, prebuilt_folder, kernels) for name in ((HOST,) if cpus is None else cpus)]
+
+
+def _warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> WarmObject:
+    from rer_numba.object_build import compile_shared
+
+    target = find_target(_checked_name(cpu))
+    place = _place_to_warm(cpu, target, prebuilt_folder, kernels)
+    code = place.read()
+    if code is not None:
+        return WarmObject(cpu, place.path, 0.0, len(code))
+    started = time.monotonic()
+    code = compile_shared(kernels, target, place)
+    if place.read() is None:
+        raise NativeError(f"compiled kernels could not be kept in {place.path}")
+    return WarmObject(cpu, place.path, time.monotonic() - started, len(code))
+
+
+def _place_to_warm(cpu: str, target: Target, prebuilt_folder: str | None, kernels: KernelSet) -> Place:
+    if prebuilt_folder is None:
+        place = _own_place(kernels, target)
+        if place is None:
+            raise NativeError("there is no folder for compiled kernels; RER_NUMBA_CACHE_DIR can name one")
+        return place
+    if target.is_host:
+        raise NativeError("an object to be shipped needs the name of a CPU")
+    return _shipped_place(kernels, cpu, prebuilt_folder)
+
+
+# -------------------------------------------------------------------------------------------------------------- the CPU
+_LEVEL_2: Final = ("cx16", "popcnt", "sahf", "sse4.1", "sse4.2", "ssse3")
+_LEVEL_3: Final = (*_LEVEL_2, "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
+_LEVELS: Final = {
+    "x86-64-v2": _LEVEL_2,
+    "x86-64-v3": _LEVEL_3,
+    "x86-64-v4": (*_LEVEL_3, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"),
+}
+"""What a machine must have (x86-64 psABI). Other names are the user's word."""
+
+
+def _is_cpu_name(text: str) -> bool:
+    return 0 < len(text) <= 32 and text.isascii() and text[0].isalnum() and text.translate(_PLAIN).isalnum()
+
+
+_PLAIN: Final = str.maketrans("", "", "-._+")
+
+
+def _checked_name(cpu: str) -> str:
+    if not _is_cpu_name(cpu):
+        raise NativeError(f"{cpu!r} cannot be the name of a CPU")
+    return cpu
+
+
+def _choose_cpu(cpu: str | None) -> str:
+    """Return the name that was asked for, or "" for whatever is best here.
+
+    A level that this machine lacks would end the process, so it is refused.
+    """
+    if cpu:
+        name = _checked_name(cpu)
+    else:
+        name = os.environ.get("RER_NUMBA_CPU", "")
+        if name and not _is_cpu_name(name):
+            warn_once(f"RER_NUMBA_CPU={name!r} cannot be the name of a CPU")
+            name = ""
+    if missing := set(_LEVELS.get(name, ())) - _host_features(name):
+        warn_once(f"this machine is no {name} (it lacks {', '.join(sorted(missing))}); using code of its own")
+        return ""
+    return name
+
+
+def _host_features(name: str) -> set[str]:
+    """Return the features of this machine, if the name is a level that asks for some."""
+    return set(find_target(None).features.replace("+", "").split(",")) if name in _LEVELS else set()
+
+
+# ------------------------------------------------------------------------------------------------------ where code lies
+def _own_place(kernels: KernelSet, target: Target) -> Place | None:
+    """Return the place in the user's cache, or None if there is no folder for one."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    key = object_key(kernels, target)
+    return Place(os.path.join(folder, file_name(target.cpu, key)), key, shipped=False)
+
+
+def _shipped_place(kernels: KernelSet, cpu: str, folder: str) -> Place:
+    key = portable_key(kernels, cpu)
+    return Place(os.path.join(folder, file_name(cpu, key)), key, shipped=True)
+
+
+def _places(name: str, target: Target, kernels: KernelSet) -> tuple[Place | None, Place | None]:
+    """Return where to look: the user's cache, the package."""
+    try:
+        own = _own_place(kernels, target)
+        return own, None if name == HOST else _shipped_place(kernels, name or PORTABLE, kernels.prebuilt)
+    except OSError as error:
+        warn_once(f"compiled kernels cannot be looked up, so every process compiles them: {error}")
+        return None, None
+
+
+def _load(name: str, kernels: KernelSet) -> NativeFunction:
+    """Load from the first place that has the object, or compile it. `name` is "" for whatever is best here."""
+    target = find_target(name or None)
+    own, shipped = _places(name, target, kernels)
+    for place in (own, shipped):
+        code = place.read() if place else None
+        if code is not None:
+            return load_code(code)
+    return load_code(_compile(kernels, target, own))
+
+
+def _compile(kernels: KernelSet, target: Target, place: Place | None) -> bytes:
+    """Compile for a target, or else for this machine."""
+    from rer_numba.object_build import compile_shared
+
+    try:
+        return compile_shared(kernels, target, place)
+    except NativeError as error:
+        if target.is_host:
+            raise
+        warn_once(f"{error}; using code for this machine")
+        return compile_shared(kernels, find_target(None), None)

@@ -1,0 +1,128 @@
+"""Names for ids: reads the tables of a repository for people."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rer_numba import schema
+from rer_numba.requests import Lookup
+from rer_numba.requirements import Requirement
+from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, IntArray, Tables
+from rer_numba.version_order import Bound, Cut, Version
+from rer_numba.versions import VersionRange
+
+
+class Reader(Lookup):
+    """A `Lookup` that also reads what variants require, from one of the two sets of requirements.
+
+    Numbers are rows: `variant` of `variant_package`, `package` of `package_version_rank`, and so on.
+    """
+
+    def __init__(self, tables: Tables, building: bool = False) -> None:
+        super().__init__(tables)
+        self._tables = tables
+        prefix = schema.BUILDING if building and len(tables.building_variant_requirement_offsets) else ""
+        self._variant_requirement_offsets = getattr(tables, prefix + "variant_requirement_offsets")
+        self._variant_requirement = getattr(tables, prefix + "variant_requirement")
+        self._variant_error = getattr(tables, prefix + "variant_error")
+        self.requirement = lru_cache(maxsize=16384)(self._requirement)
+
+    # --- packages and variants
+
+    def variant_package(self, variant: int) -> int:
+        """The package of a variant."""
+        return int(self._tables.variant_package[variant])
+
+    def variant_index(self, variant: int) -> int | None:
+        """The index of a variant; None when the package has no variants."""
+        package = self._tables.variant_package[variant]
+        if not self._tables.package_indexed[package]:
+            return None
+        return int(variant - self._tables.package_variant_offsets[package])
+
+    def package_family_name(self, package: int) -> str:
+        """The name of a package's family."""
+        offsets = self._tables.family_package_offsets
+        return self.family_name(int(offsets.searchsorted(package, side="right")) - 1)
+
+    def package_version(self, package: int) -> str:
+        """The version as the package spells it."""
+        return self.text(self._tables.package_version_text[package])
+
+    def package_uri(self, package: int, name: str) -> str:
+        """The uri it was handed in with, or one made of its name and version."""
+        text_id = self._tables.package_uri_text[package]
+        if text_id != NONE:
+            return self.text(text_id)
+        version = self.package_version(package)
+        return f"{name}/{version}/package.py" if version else f"{name}/package.py"
+
+    def given_rank(self, package: int) -> int:
+        """Its place in the order the family was handed in."""
+        return int(self._tables.package_given_rank[package])
+
+    def package_error(self, package: int) -> int:
+        """The error that loading it raises, or NONE."""
+        return int(self._tables.package_error[package])
+
+    def variant_error(self, variant: int) -> int:
+        """The error that looking at its requirements raises, or NONE."""
+        return int(self._variant_error[variant])
+
+    def error(self, row: int) -> tuple[str, str]:
+        """(class name, text) of an error."""
+        return self.text(self._tables.error_type_text[row]), self.text(self._tables.error_value_text[row])
+
+    def mask_variants(self, family: int, words: IntArray, start: int) -> list[int]:
+        """The variants of a mask that stands in `words` from `start`."""
+        first = int(self._tables.family_variant_offsets[family])
+        n = int(self._tables.family_variant_offsets[family + 1]) - first
+        found = []
+        for k in range(schema.words_for(n)):
+            bits = int(words[start + k])
+            while bits:
+                low = bits & -bits
+                found.append(first + 64 * k + low.bit_length() - 1)
+                bits ^= low
+        return found
+
+    # --- requirements
+
+    def variant_requirement_ids(self, variant: int) -> list[int]:
+        """The requirements of a variant, in rez's order."""
+        start, end = self._variant_requirement_offsets[variant : variant + 2]
+        return self._variant_requirement[start:end].tolist()  # type: ignore[no-any-return]
+
+    def variant_requirements(self, variant: int) -> list[Requirement]:
+        """The requirements of a variant, in rez's order."""
+        return [self.requirement(row) for row in self.variant_requirement_ids(variant)]
+
+    def variant_requirement_on(self, variant: int, family: int) -> Requirement | None:
+        """The requirement of a variant on a family."""
+        for row in self.variant_requirement_ids(variant):
+            if self._tables.requirement_family[row] == family:
+                return self.requirement(row)
+        return None
+
+    def requirement_text(self, row: int) -> str:
+        """The text of a requirement."""
+        return self.text(self._tables.requirement_text[row])
+
+    def _requirement(self, row: int) -> Requirement:
+        return Requirement(self.requirement_text(row))
+
+    # --- ranges
+
+    def range_of_cuts(self, cuts: list[int], unseen: dict[int, Version]) -> VersionRange:
+        """The range with these cuts; `unseen` are the versions that came with the request."""
+        return VersionRange.from_bounds(
+            Bound(self._cut(lower, unseen), self._cut(upper, unseen)) for lower, upper in zip(cuts[::2], cuts[1::2])
+        )
+
+    def _cut(self, cut: int, unseen: dict[int, Version]) -> Cut:
+        if cut == CUT_INF:
+            return Cut(Version.inf, True)
+        before = cut & ~1
+        if before & ((1 << CUT_SHIFT) - 1):
+            return Cut(unseen[before], bool(cut & 1))
+        return Cut(Version(self.text(self._tables.version_text[before >> CUT_SHIFT])), bool(cut & 1))

@@ -1,0 +1,280 @@
+"""A repository of packages, encoded once and solved many times."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rer_numba import state
+from rer_numba.engine import Engine, Session
+from rer_numba.errors import PackageRequestError, RerError, VersionError
+from rer_numba.explain import Explainer, dependency_conflict
+from rer_numba.packages import PackageData
+from rer_numba.reader import Reader
+from rer_numba.requests import EncodedRequest, parse_requests
+from rer_numba.results import SolveResult
+from rer_numba.schema import Tables
+
+VARIANT_SELECT_MODES = ("version_priority", "intersection_priority")
+
+
+class _View:
+    """A repository as one kind of solve sees it: with or without build_requires."""
+
+    def __init__(self, tables: Tables, building: bool) -> None:
+        self.reader = Reader(tables, building)
+        self.engine = Engine(tables, building)
+        self._idle: list[Session] = []
+
+    def take(self) -> Session:
+        """Work arrays nobody else uses. Lists are safe between threads."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Session(self.engine)
+
+    def give_back(self, session: Session) -> None:
+        """Let the next solve use them."""
+        self._idle.append(session)
+
+
+class Repository:
+    """Packages encoded into tables.
+
+    Make one with `from_packages` or `open`. Solves may run in several threads at once.
+
+    Attributes
+    ----------
+    tables : Tables
+        The columns, read-only.
+    paths : tuple of str
+        What rez's messages say was searched.
+    path : str or None
+        The file it was saved to or opened from.
+    fingerprint : str or None
+        Of the content, once saved or opened.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        paths: Sequence[str] = (),
+        path: str | None = None,
+        fingerprint: str | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        self.tables = tables
+        self.paths = tuple(paths)
+        self.path = path
+        self.fingerprint = fingerprint
+        self.metadata = metadata or {}
+        self._views: dict[bool, _View] = {}
+
+    # --- making, saving, opening
+
+    @classmethod
+    def from_packages(cls, packages: Iterable[PackageData], *, paths: Sequence[str] = ("<packages>",)) -> Repository:
+        """Encode packages.
+
+        Parameters
+        ----------
+        packages : iterable of PackageData
+            In the order in which rez would list them; of two with equal name and version the first counts.
+        paths : sequence of str
+            What messages say was searched.
+
+        Raises
+        ------
+        PackageRequestError, VersionError
+            A name or a version that no package can have. Broken requirements are kept for the solve that meets them.
+        """
+        from rer_numba.encode import encode
+
+        return cls(encode(packages), paths=paths)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one Arrow file; it appears whole or not at all.
+
+        Raises
+        ------
+        OSError
+            It can't be written; what was there stays.
+        """
+        from rer_numba import store
+
+        saved = store.write(self.tables, path, {**self.metadata, "rer.paths": "\n".join(self.paths)})
+        self.path = os.fspath(os.path.abspath(path))
+        self.fingerprint = saved
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Repository:
+        """Map a saved repository. Costs a few milliseconds, whatever its size in use.
+
+        Raises
+        ------
+        RepositoryFileError
+            The file is damaged, not ours, or of another format; the text names it and says what to do.
+        FileNotFoundError
+            There is no such file.
+        """
+        from rer_numba import store
+
+        opened = store.read(path)
+        paths = opened.metadata.get("rer.paths", "")
+        return cls(
+            opened.tables,
+            paths=paths.split("\n") if paths else (),
+            path=os.fspath(os.path.abspath(path)),
+            fingerprint=opened.fingerprint,
+            metadata=opened.metadata,
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Repository], tuple[str, str]]:
+        if self.path is None or self.fingerprint is None:
+            raise TypeError("a repository can be pickled once it is saved: call save(path) first")
+        return _reopen, (self.path, self.fingerprint)
+
+    def __repr__(self) -> str:
+        tables = self.tables
+        return f"<Repository {len(tables.package_version_rank)} packages, {len(tables.variant_package)} variants>"
+
+    # --- solving
+
+    def solve(
+        self,
+        requests: Iterable[Any],
+        *,
+        variant_select_mode: str = "version_priority",
+        building: bool = False,
+        error_on_missing_variant_requires: bool = True,
+    ) -> SolveResult:
+        """Solve one request.
+
+        Parameters
+        ----------
+        requests : iterable of str or requirement
+            What is wanted, as rez's command line takes it. Requirement objects of rez are taken too.
+        variant_select_mode : str
+            "version_priority" or "intersection_priority", as in rez's configuration.
+        building : bool
+            Join build_requires in.
+        error_on_missing_variant_requires : bool
+            As in rez's configuration: a requirement on a family that does not exist is an error, not a failure.
+
+        Returns
+        -------
+        SolveResult
+            Failures and bad requests too; see its `status`.
+
+        Raises
+        ------
+        TypeError
+            The request is not a list of texts and requirements.
+        ValueError
+            There is no such variant_select_mode.
+        """
+        if variant_select_mode not in VARIANT_SELECT_MODES:
+            raise ValueError(
+                f"variant_select_mode must be one of {', '.join(VARIANT_SELECT_MODES)}, not {variant_select_mode!r}"
+            )
+        try:
+            merged = parse_requests(requests)
+        except (PackageRequestError, VersionError) as error:
+            return SolveResult("error", failure=str(error), error_type=type(error).__name__)
+        if merged.conflict:
+            return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
+        view = self._view(building)
+        solve = _Solve(view, view.reader.encode(merged.requirements), "; ".join(self.paths),
+                       variant_select_mode == "intersection_priority", error_on_missing_variant_requires)
+        try:
+            return solve.result()
+        except RerError as error:
+            return SolveResult("error", failure=str(error), error_type=type(error).__name__)
+
+    def solve_many(self, requests: Iterable[Iterable[Any]], **options: Any) -> list[SolveResult]:
+        """Solve many requests, in order; the options are those of `solve`."""
+        return [self.solve(request, **options) for request in requests]
+
+    def _view(self, building: bool) -> _View:
+        building = building and bool(len(self.tables.building_variant_requirement_offsets))
+        view = self._views.get(building)
+        if view is None:
+            view = self._views[building] = _View(self.tables, building)
+        return view
+
+
+def _reopen(path: str, fingerprint: str) -> Repository:
+    repository = Repository.open(path)
+    if repository.fingerprint != fingerprint:
+        raise RerError(f"{path} was written again since this repository was pickled: open it anew")
+    return repository
+
+
+class _Solve:
+    """One solve: runs the kernel and decodes what it left."""
+
+    def __init__(
+        self, view: _View, request: EncodedRequest, paths: str, intersection_priority: bool, error_on_missing: bool
+    ) -> None:
+        self.view = view
+        self.request = request
+        self.paths = paths
+        self.intersection_priority = intersection_priority
+        self.error_on_missing = error_on_missing
+
+    def _run(self, session: Session, stop_at_fail: int = 0) -> int:
+        return session.run(
+            self.request,
+            intersection_priority=self.intersection_priority,
+            error_on_missing=self.error_on_missing,
+            stop_at_fail=stop_at_fail,
+        )
+
+    def result(self) -> SolveResult:
+        """Solve, and read the answer off the work arrays before somebody else uses them."""
+        session = self.view.take()
+        start = time.perf_counter()
+        status = self._run(session)
+        milliseconds = (time.perf_counter() - start) * 1000
+        head = session.head
+        counts: dict[str, Any] = {"num_solves": int(head[state.NUM_SOLVES]), "num_fails": int(head[state.NUM_FAILS]),
+                                  "solve_time_ms": milliseconds}
+        if status == state.SOLVED:
+            result = SolveResult("solved", variants=self._variants(session), ephemerals=self._ephemerals(session),
+                                 **counts)
+        elif status == state.CYCLIC:
+            result = SolveResult("failed", failure=self._explainer(session).cycle(), **counts)
+        elif status == state.FAILED:
+            result = SolveResult("failed", failure=self._explain_failure, **counts)
+        else:
+            kind, text = self._explainer(session).error()
+            result = SolveResult("error", failure=text, error_type=kind, **counts)
+        self.view.give_back(session)
+        return result
+
+    def _explainer(self, session: Session) -> Explainer:
+        return Explainer(self.view.reader, self.request, session.work, self.paths)
+
+    def _variants(self, session: Session) -> tuple[Reader, list[int]]:
+        n = session.head[state.N_RESULTS]
+        return self.view.reader, [variant for variant in session.work.result_variant[:n].tolist() if variant >= 0]
+
+    def _ephemerals(self, session: Session) -> list[str]:
+        n = session.head[state.N_RESULTS]
+        variants = session.work.result_variant[:n]
+        if n == 0 or variants.min() >= 0:
+            return []
+        explainer = self._explainer(session)
+        positions = session.work.result_scope[:n][variants < 0].tolist()
+        return [str(explainer.ephemeral(position)) for position in positions]
+
+    def _explain_failure(self) -> str:
+        """Solve again up to the first failure, which is the one rez reports, and describe it."""
+        session = self.view.take()
+        self._run(session, stop_at_fail=1)
+        text = self._explainer(session).failure()
+        self.view.give_back(session)
+        return text

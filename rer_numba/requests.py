@@ -1,0 +1,153 @@
+"""Requests to arrays: merged as rez merges them, families and bounds looked up in the repository.
+
+A bound that the repository has never seen is placed in the room between the two versions around it (see
+`rer_numba.schema`), so that its range stays exact.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from rer_numba.errors import SolveLimitError
+from rer_numba.requirements import Requirement, RequirementList, as_requirement
+from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, Tables
+from rer_numba.state import EPHEMERAL_REQUEST, NO_RANGE
+from rer_numba.version_order import Version
+
+
+@lru_cache(maxsize=65536)
+def _parsed(text: str) -> Requirement:
+    return as_requirement(text)
+
+
+def parse_requests(requests: Iterable[Any]) -> RequirementList:
+    """Parse and merge a request.
+
+    Raises
+    ------
+    TypeError
+        It is a single text, or holds something that is neither a text nor a requirement.
+    PackageRequestError, VersionError
+        As rez raises them for a text that is no request.
+    """
+    if isinstance(requests, (str, bytes)):
+        raise TypeError(f"a request is a list of texts, not the text {requests!r}")
+    return RequirementList([_parsed(item) if isinstance(item, str) else as_requirement(item) for item in requests])
+
+
+@dataclass
+class EncodedRequest:
+    """A merged request as the kernel takes it.
+
+    Attributes
+    ----------
+    requirements : list of Requirement
+        In rez's order; row `i` of the arrays.
+    families : list of int
+        Ids; those the repository does not know are counted on from its last.
+    flags : list of int
+        CONFLICT, NO_RANGE, EPHEMERAL_REQUEST.
+    cut_offsets, cuts : list of int
+        Their ranges.
+    unseen : dict
+        Version of each cut that the repository does not know, by the place before it.
+    """
+
+    requirements: list[Requirement]
+    families: list[int]
+    flags: list[int]
+    cut_offsets: list[int]
+    cuts: list[int]
+    unseen: dict[int, Version]
+
+
+class Lookup:
+    """Finds families and versions of a repository by name, reading only what it compares.
+
+    A mapped repository has no dictionaries, and making them would cost as much as the solve: names and keys are sorted,
+    so they are found by bisection, and remembered.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._text_bytes = memoryview(tables.text_bytes)
+        self._key_bytes = memoryview(tables.version_key)
+        self._families: dict[str, int] = {}
+        self._places: dict[bytes, tuple[int, bool]] = {}
+        self.n_families = len(tables.family_text)
+        self._n_versions = len(tables.version_text)
+
+    def text(self, text_id: int) -> str:
+        """A string of the pool."""
+        offsets = self._tables.text_offsets
+        return str(self._text_bytes[offsets[text_id] : offsets[text_id + 1]], "utf-8")
+
+    def family_name(self, family: int) -> str:
+        """The name of a family."""
+        return self.text(self._tables.family_text[family])
+
+    def family(self, name: str) -> int:
+        """The id of a family, or -1 when the repository does not know the name."""
+        found = self._families.get(name)
+        if found is None:
+            at = bisect_left(range(self.n_families), name, key=self.family_name)
+            known = at < self.n_families and self.family_name(at) == name
+            found = self._families[name] = at if known else -1
+        return found
+
+    def _version_key(self, rank: int) -> bytes:
+        offsets = self._tables.version_key_offsets
+        return bytes(self._key_bytes[offsets[rank] : offsets[rank + 1]])
+
+    def version_rank(self, key: bytes) -> tuple[int, bool]:
+        """(rank, True) of a version, or (the rank of the next greater one, False)."""
+        found = self._places.get(key)
+        if found is None:
+            rank = bisect_left(range(self._n_versions), key, key=self._version_key)
+            known = rank < self._n_versions and self._version_key(rank) == key
+            found = self._places[key] = (rank, known)
+        return found
+
+    def encode(self, requirements: list[Requirement]) -> EncodedRequest:
+        """Look up a merged request."""
+        unseen = self._place_unseen(requirements)
+        request = EncodedRequest(requirements, [], [], [0], [], {})
+        for requirement in requirements:
+            family = self.family(requirement.name)
+            # a name appears once in a merged request, so its row is a number of its own
+            request.families.append(family if family >= 0 else self.n_families + len(request.families))
+            flags = CONFLICT if requirement.conflict else 0
+            flags |= EPHEMERAL_REQUEST if requirement.name.startswith(".") else 0
+            request.flags.append(flags | (NO_RANGE if requirement.range is None else 0))
+            for bound in requirement.range.bounds if requirement.range is not None else ():
+                request.cuts.append(self._place(bound.lower_version, unseen) + (not bound.lower_inclusive))
+                upper = bound.upper_version
+                infinite = upper is Version.inf
+                request.cuts.append(CUT_INF if infinite else self._place(upper, unseen) + bound.upper_inclusive)
+            request.cut_offsets.append(len(request.cuts))
+        request.unseen = {place: version for place, version in unseen.values()}
+        return request
+
+    def _place(self, version: Version, unseen: dict[bytes, tuple[int, Version]]) -> int:
+        rank, known = self.version_rank(version.key)
+        return rank << CUT_SHIFT if known else unseen[version.key][0]
+
+    def _place_unseen(self, requirements: list[Requirement]) -> dict[bytes, tuple[int, Version]]:
+        """Places for the bounds that the repository does not know, in order, between those it does."""
+        found: dict[bytes, Version] = {}
+        for requirement in requirements:
+            for bound in requirement.range.bounds if requirement.range is not None else ():
+                for version in (bound.lower_version, bound.upper_version):
+                    if version is not Version.inf and not self.version_rank(version.key)[1]:
+                        found.setdefault(version.key, version)
+        if len(found) >= 1 << (CUT_SHIFT - 2):
+            raise SolveLimitError("unknown versions in one request", len(found), 1 << (CUT_SHIFT - 2))
+        places = {}
+        for number, key in enumerate(sorted(found), start=1):
+            rank, _ = self.version_rank(key)
+            places[key] = (((rank - 1) << CUT_SHIFT) + 2 * number, found[key])
+        return places

@@ -1,0 +1,140 @@
+"""The answer of a solve, decoded when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from rer_numba import errors
+from rer_numba.errors import RerError, ResolveError
+
+if TYPE_CHECKING:
+    from rer_numba.reader import Reader
+
+
+class ResolvedVariant(NamedTuple):
+    """One resolved package.
+
+    Attributes
+    ----------
+    name, version : str
+        As the package spells them; version '' when it has none.
+    variant_index : int or None
+        None when the package has no variants.
+    requires : list of str
+        What the variant requires, merged.
+    uri : str
+        The definition and, in brackets, the variant.
+    """
+
+    name: str
+    version: str
+    variant_index: int | None
+    requires: list[str]
+    uri: str
+
+
+class SolveResult:
+    """What came of one request.
+
+    Attributes
+    ----------
+    status : str
+        "solved"; "failed": there is no solution; "error": rez would have raised `error_type`.
+    num_solves, num_fails : int
+        Solve steps, and those that failed, as rez counts them.
+    solve_time_ms : float
+        Time in the solver, from the merged request to the end of the kernel.
+    error_type : str or None
+        Name of the exception class for "error".
+    resolved_ephemerals : list of str
+        In rez's order.
+    """
+
+    __slots__ = ("_failure", "_packages", "_reader", "_variants", "error_type", "num_fails", "num_solves",
+                 "resolved_ephemerals", "solve_time_ms", "status")
+
+    def __init__(
+        self,
+        status: str,
+        *,
+        num_solves: int = 0,
+        num_fails: int = 0,
+        solve_time_ms: float = 0.0,
+        variants: tuple[Reader, list[int]] | None = None,
+        ephemerals: list[str] | None = None,
+        failure: str | Callable[[], str] | None = None,
+        error_type: str | None = None,
+    ) -> None:
+        self.status = status
+        self.num_solves = num_solves
+        self.num_fails = num_fails
+        self.solve_time_ms = solve_time_ms
+        self.error_type = error_type
+        self.resolved_ephemerals = ephemerals or []
+        self._reader, self._variants = variants or (None, [])
+        self._failure = failure
+        self._packages: list[ResolvedVariant] | None = None
+
+    @property
+    def resolved_packages(self) -> list[ResolvedVariant]:
+        """The resolved packages in rez's order; empty unless solved."""
+        if self._packages is None:
+            self._packages = [self._decode(variant) for variant in self._variants]
+        return self._packages
+
+    def _decode(self, variant: int) -> ResolvedVariant:
+        reader = self._reader
+        assert reader is not None
+        package = reader.variant_package(variant)
+        name = reader.package_family_name(package)
+        index = reader.variant_index(variant)
+        return ResolvedVariant(
+            name,
+            reader.package_version(package),
+            index,
+            [reader.requirement_text(row) for row in reader.variant_requirement_ids(variant)],
+            f"{reader.package_uri(package, name)}[{'' if index is None else index}]",
+        )
+
+    @property
+    def resolved(self) -> list[tuple[str, str, int | None]]:
+        """(name, version, variant index) of the resolved packages in rez's order."""
+        reader = self._reader
+        if reader is None:
+            return []
+        found = []
+        for variant in self._variants:
+            package = reader.variant_package(variant)
+            found.append((reader.package_family_name(package), reader.package_version(package),
+                          reader.variant_index(variant)))
+        return found
+
+    @property
+    def failure_description(self) -> str | None:
+        """rez's text for a failure; for "error" the text of the exception; None when solved."""
+        if callable(self._failure):
+            self._failure = self._failure()
+        return self._failure
+
+    def raise_for_status(self) -> None:
+        """Raise what rez raises.
+
+        Raises
+        ------
+        RezError, VersionError
+            The class that `error_type` names, for "error"; ResolveError for "failed".
+        """
+        if self.status == "solved":
+            return
+        if self.error_type is None:
+            raise ResolveError(self.failure_description)
+        kind = getattr(errors, self.error_type, RerError)
+        raise kind(self.failure_description)
+
+    def __repr__(self) -> str:
+        if self.status == "solved":
+            found = f"{len(self._variants)} packages"
+        else:
+            found = self.error_type or "no solution"
+        return f"<SolveResult {self.status}: {found}, {self.num_solves} steps>"

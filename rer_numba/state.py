@@ -1,0 +1,238 @@
+"""The work arrays of a solve: what the phase loop remembers, and how large it may grow.
+
+Everything a solve needs lives in arrays that the caller owns, so that a kernel never allocates. They are zeroed once,
+reused for every solve of a thread, and replaced by larger ones when a solve asks for room (`NEED_ROOM`); a solve is
+deterministic, so it simply runs again.
+
+Words used below
+----------------
+position
+    Place of a scope in the current phase. Scopes are only ever appended; the first ones are the request's.
+slot
+    One immutable state of a scope: a slice (a mask over the family's variants), a conflict range, or the range of an
+    ephemeral. Narrowing a scope makes a new slot. Slots, masks and cuts are stacks: a phase that fails gives back
+    everything made since the phase below it was pushed.
+local
+    Dense number of a family that some scope of this solve mentions; names a row of `user_bits`.
+contribution
+    One extraction: a requirement of a scope on a family, in the order rez makes them.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rer_numba.schema import IntArray
+
+# --- head: the scalars of a solve, by place
+(
+    N_FAMILIES,  # in: families of the repository; ids from here on are the request's own
+    MAX_WORDS,  # in: the longest mask of any family, in words
+    N_REQUESTS,  # in
+    INTERSECTION_PRIORITY,  # in: variant_select_mode
+    ERROR_ON_MISSING,  # in: error_on_missing_variant_requires
+    STOP_AT_FAIL,  # in: stop after that many failed phases, with the state left as it was; 0: never
+    STAMP,  # counts solves, so that caches of an earlier solve are not believed
+    NUM_SOLVES,
+    NUM_FAILS,
+    N_SCOPES,
+    N_LOCALS,
+    N_SLOTS,
+    N_WORDS,
+    N_CUTS,
+    STACK_DEPTH,
+    N_STACK_SLOTS,
+    N_CONTRIBUTIONS,
+    ROUND_START,  # first contribution of the current round
+    N_ACCUMULATORS,
+    N_ACCUMULATOR_WORDS,
+    INEXACT,  # the current round holds something that masks alone cannot decide
+    NEEDED_ROOM,  # a bit for each group of arrays that ran full
+    REASON,  # why the last phase failed, or which error was met
+    REASON_FAMILY,
+    REASON_SCOPE,  # position
+    REASON_OTHER,  # second position, contribution, package or variant
+    N_RESULTS,
+    SPLIT_POSITION,
+    HEAD_SIZE,
+) = range(29)
+
+# --- status of a solve or of a phase
+(PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED) = range(8)
+
+# --- reasons of a failed phase
+(MERGE_CONFLICT, SCOPE_CONFLICT, TOTAL_REDUCTION, MISSING_FAMILY) = range(1, 5)
+
+# --- reasons of an error
+(FAMILY_NOT_FOUND, PACKAGE_NOT_FOUND, BROKEN_PACKAGE, BROKEN_VARIANT) = range(11, 15)
+REQUESTED, REQUIRED, WIDENED = range(3)  # REASON_OTHER of the first two: who asked
+
+# --- kinds and origins of slots
+(SLICE, CONFLICT_RANGE, EPHEMERAL_RANGE) = range(3)
+(FRESH, INTERSECTED, REDUCED, SPLIT_FIRST, SPLIT_NEXT) = range(5)
+
+# --- request_flags, beside schema.CONFLICT
+NO_RANGE = 8
+EPHEMERAL_REQUEST = 16
+
+# --- groups of arrays that grow together
+GROUPS: dict[str, int] = {
+    "scope": 256,  # a multiple of 64
+    "local": 1024,
+    "slot": 8192,
+    "word": 16384,
+    "cut": 8192,
+    "stack": 512,
+    "stack_slot": 32768,
+    "contribution": 4096,
+    "accumulator": 1024,
+    "accumulator_word": 4096,
+    "frame": 2048,
+    "key": 2048,
+}
+GROUP_BIT = {name: 1 << place for place, name in enumerate(GROUPS)}
+SCOPE_ROOM = GROUP_BIT["scope"]
+LOCAL_ROOM = GROUP_BIT["local"]
+SLOT_ROOM = GROUP_BIT["slot"]
+WORD_ROOM = GROUP_BIT["word"]
+CUT_ROOM = GROUP_BIT["cut"]
+STACK_ROOM = GROUP_BIT["stack"]
+STACK_SLOT_ROOM = GROUP_BIT["stack_slot"]
+CONTRIBUTION_ROOM = GROUP_BIT["contribution"]
+ACCUMULATOR_ROOM = GROUP_BIT["accumulator"]
+ACCUMULATOR_WORD_ROOM = GROUP_BIT["accumulator_word"]
+FRAME_ROOM = GROUP_BIT["frame"]
+KEY_ROOM = GROUP_BIT["key"]
+
+# --- one record of the phase stack
+(STACK_N_SCOPES, STACK_FIRST_SLOT, STACK_SPLIT, STACK_N_SLOTS, STACK_N_WORDS, STACK_N_CUTS, STACK_RECORD) = range(7)
+
+
+@dataclass(frozen=True)
+class WorkArray:
+    """One work array: name, type, length as an expression over the group sizes, meaning."""
+
+    name: str
+    dtype: str
+    length: str
+    meaning: str
+
+
+WORK: tuple[WorkArray, ...] = (
+    WorkArray("head", "int64", "HEAD_SIZE", "the scalars above"),
+    WorkArray("room", "int64", "n_groups", "the size of each group, in the order of GROUPS"),
+    # the request: merged by the caller, in rez's order
+    WorkArray("request_family", "int32", "request", "family"),
+    WorkArray("request_flags", "int32", "request", "CONFLICT, NO_RANGE, EPHEMERAL_REQUEST"),
+    WorkArray("request_cut_offsets", "int32", "request + 1", "its range, at the bottom of `cut`"),
+    # the current phase
+    WorkArray("scope_family", "int32", "scope", "family of the scope at a position"),
+    WorkArray("scope_slot", "int32", "scope", "its slot"),
+    WorkArray("changed", "uint64", "scope // 64", "positions that others must be reduced against"),
+    WorkArray("widened", "uint64", "scope // 64", "positions where a conflict became a slice in this round"),
+    WorkArray("fresh", "uint64", "scope // 64", "positions whose slot was not extracted from yet"),
+    WorkArray("unsolved", "uint64", "scope // 64", "positions whose slice holds more than one variant"),
+    # families: these three are cleared through the lists beside them, never as a whole
+    WorkArray("family_scope", "int32", "family", "position + 1, 0 without a scope"),
+    WorkArray("family_local", "int32", "family", "local + 1, 0 without"),
+    WorkArray("family_accumulator", "int32", "family", "accumulator + 1 of the current round, 0 without"),
+    WorkArray("local_family", "int32", "local", "family of a local"),
+    WorkArray("user_bits", "uint64", "local * (scope // 64)", "a row for each local: positions that mention it"),
+    # slots
+    WorkArray("slot_kind", "int32", "slot", "SLICE, CONFLICT_RANGE, EPHEMERAL_RANGE"),
+    WorkArray("slot_count", "int32", "slot", "variants of a slice; cuts of an ephemeral's range"),
+    WorkArray("slot_data", "int32", "slot", "its first word in `word`, or first cut in `cut`"),
+    WorkArray("slot_request", "int32", "slot", "the request it still is, or NONE"),
+    WorkArray("slot_parent", "int32", "slot", "the slot it was made from, or NONE"),
+    WorkArray("slot_origin", "int32", "slot", "FRESH, INTERSECTED, ..."),
+    WorkArray("word", "uint64", "word", "masks of slots"),
+    WorkArray("cut", "int64", "cut", "ranges of requests and ephemerals; room for range arithmetic above"),
+    # the phase stack
+    WorkArray("stack", "int32", "stack * STACK_RECORD", "records"),
+    WorkArray("stack_slot", "int32", "stack_slot", "slots of the stacked phases"),
+    WorkArray("stack_unsolved", "uint64", "stack * (scope // 64)", "their `unsolved`"),
+    # a round of extraction
+    WorkArray("contribution_family", "int32", "contribution", "the extracted family"),
+    WorkArray("contribution_scope", "int32", "contribution", "position it was extracted from"),
+    WorkArray("contribution_slot", "int32", "contribution", "the slot that had it in common"),
+    WorkArray("contribution_mention", "int32", "contribution", "the mention, or NONE for a single variant"),
+    WorkArray("contribution_requirement", "int32", "contribution", "the requirement of a single variant, or NONE"),
+    WorkArray("accumulator_family", "int32", "accumulator", "family whose contributions are gathered"),
+    WorkArray("accumulator_data", "int32", "accumulator", "its first word, or first cut"),
+    WorkArray("accumulator_end", "int32", "accumulator", "end of its cuts"),
+    WorkArray("accumulator_word", "uint64", "accumulator_word", "what is left of each family so far"),
+    WorkArray("scratch", "uint64", "2 * max_words", "a mask in the making"),
+    # reduction; the same room serves finalise
+    WorkArray("pending", "uint64", "scope * (scope // 64)", "row x: positions y that x must still be reduced by"),
+    WorkArray("pending_rows", "uint64", "scope // 64", "rows that are not empty"),
+    WorkArray("frame", "int32", "2 * frame", "(y, next x) of the reductions under way"),
+    WorkArray("order", "int32", "2 * scope", "positions in the order wanted, and its inverse"),
+    # the order of the variants of a package, found when it is first needed in a solve
+    WorkArray("package_stamp", "int64", "package", "the solve for which it was found"),
+    WorkArray("variant_place", "int32", "variant", "place within the package, best first"),
+    WorkArray("key", "int32", "key", "rez's sort keys"),
+    WorkArray("key_start", "int32", "max_package_variants + 1", "start of each variant's key"),
+    # the answer
+    WorkArray("result_variant", "int32", "scope", "variants in rez's order; NONE for an ephemeral"),
+    WorkArray("result_scope", "int32", "scope", "their positions"),
+)
+
+Work = namedtuple("Work", [array.name for array in WORK])  # type: ignore[misc]
+WORK_DTYPES = [array.dtype for array in WORK]
+
+
+@dataclass
+class Sizes:
+    """What the lengths of the work arrays are computed from.
+
+    Attributes
+    ----------
+    family, package, variant : int
+        Of the repository. Families leave room for those a request brings.
+    max_words : int
+        Longest mask of a family.
+    max_package_variants : int
+        Most variants of one package.
+    request : int
+        Most requests of one solve.
+    groups : dict
+        Sizes of `GROUPS`, which grow.
+    """
+
+    family: int
+    package: int
+    variant: int
+    max_words: int
+    max_package_variants: int
+    request: int
+    groups: dict[str, int] = field(default_factory=lambda: dict(GROUPS))
+
+    def grown(self, needed: int) -> Sizes:
+        """The sizes with the groups doubled whose bits are set in `needed`."""
+        groups = {name: size * 2 if needed & GROUP_BIT[name] else size for name, size in self.groups.items()}
+        return Sizes(self.family, self.package, self.variant, self.max_words, self.max_package_variants,
+                     self.request, groups)
+
+    def bytes_needed(self) -> int:
+        """Size of all work arrays in bytes."""
+        return sum(self.length(array) * np.dtype(array.dtype).itemsize for array in WORK)
+
+    def length(self, array: WorkArray) -> int:
+        """Entries of one work array."""
+        names = dict(
+            self.groups, HEAD_SIZE=HEAD_SIZE, STACK_RECORD=STACK_RECORD, n_groups=len(GROUPS), family=self.family,
+            package=self.package, variant=self.variant, max_words=self.max_words, request=self.request,
+            max_package_variants=self.max_package_variants,
+        )
+        return int(eval(array.length, {"__builtins__": {}}, names))  # lengths are our own declarations above
+
+
+def make_work(sizes: Sizes) -> Work:
+    """Zeroed work arrays. Untouched pages cost nothing, so room for a large repository is free until it is used."""
+    arrays: list[IntArray] = [np.zeros(sizes.length(array), array.dtype) for array in WORK]
+    work = Work(*arrays)
+    work.room[:] = list(sizes.groups.values())
+    return work

@@ -1,0 +1,281 @@
+"""Tables <-> one Arrow file.
+
+The file
+--------
+An uncompressed Arrow IPC file with one record batch of one row. Each column of `rer_numba.schema` is a column of type
+``large_list<item not null>``: the row's list is the array. Any Arrow library can read it. Reading maps the file, so that
+processes share its pages, and pyarrow is imported only to write.
+
+Metadata of the schema
+----------------------
+``rer.format``           ``MAJOR.MINOR`` of the layout. Another MAJOR is refused; columns of a later MINOR are ignored.
+``rer.fingerprint``      `fingerprint` of the tables: what the repository is, whoever wrote it and when.
+``rer.created``          When it was written, UTC.
+``rer.encoder``          The rer-numba that wrote it.
+``rer.crc32``            ``name=checksum`` for each column, since Arrow has no checksums.
+``rer.metadata_crc32``   Checksum of all other entries.
+
+The caller's own entries lie beside them.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import sys
+import time
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from rer_numba.arrow_file import ArrowFile, ArrowFileError
+from rer_numba.checks import check
+from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RepositoryVersionError
+from rer_numba.publish import replace_file
+from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, IntArray, Tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+FORMAT = "rer.format"
+FINGERPRINT = "rer.fingerprint"
+CREATED = "rer.created"
+ENCODER = "rer.encoder"
+COLUMN_CHECKSUMS = "rer.crc32"
+METADATA_CHECKSUM = "rer.metadata_crc32"
+
+ENCODE_AGAIN = "encode the repository again with `rer-numba encode`"
+
+
+class OpenedFile(NamedTuple):
+    """What `read` returns.
+
+    Attributes
+    ----------
+    tables : Tables
+        Read-only arrays on the mapped file. Each of them keeps the mapping alive; there is nothing to close.
+    metadata : dict of str to str
+        The caller's entries and those of this module.
+    fingerprint : str
+        Of the tables, 32 hexadecimal digits.
+    size : int
+        Of the file, in bytes.
+    """
+
+    tables: Tables
+    metadata: dict[str, str]
+    fingerprint: str
+    size: int
+
+
+def write(tables: Tables, path: str | os.PathLike[str], metadata: Mapping[str, str]) -> str:
+    """Write the tables to a file that replaces an older one in one step.
+
+    A reader sees the old file or the new one, never a part of either, and who has the old one open keeps it. When
+    anything fails the old file stays. A symbolic link is followed.
+
+    Parameters
+    ----------
+    tables : Tables
+        Must pass `check`.
+    metadata : mapping of str to str
+        Entries to keep with them; JSON where they have a structure. Those that this module makes itself are replaced,
+        so that what `read` returned may be handed in again.
+
+    Returns
+    -------
+    str
+        The fingerprint of the tables.
+
+    Raises
+    ------
+    ValueError
+        The tables are not valid, or an entry of `metadata` cannot be written as UTF-8.
+    OSError
+        Writing failed; it names `path`. No space left is ``errno.ENOSPC``.
+    RepositoryFileError
+        The old file cannot be replaced. On Windows that is so while any process has it open; elsewhere it never is.
+    """
+    problem = check(tables)
+    if problem:
+        raise ValueError(f"the tables are not valid: {problem}")
+    arrays = _contiguous(tables)
+    entries = {**metadata, **_own_metadata(arrays)}
+    entries[METADATA_CHECKSUM] = _metadata_checksum(entries)
+
+    def fill(file: BinaryIO) -> None:
+        _write_arrow(file, arrays, entries)
+
+    replace_file(path, fill)
+    return entries[FINGERPRINT]
+
+
+def read(path: str | os.PathLike[str], *, verify: bool = True) -> OpenedFile:
+    """Map a file that `write` made. Does not import pyarrow.
+
+    Parameters
+    ----------
+    verify : bool
+        Compare the checksum of each column and `check` the tables. Without, a damaged file may crash the process that
+        uses it: only for a file that has been verified before and that nobody can have changed since.
+
+    Raises
+    ------
+    RepositoryCorruptError
+        It is another kind of file, or damaged.
+    RepositoryVersionError
+        It has a layout that this version does not read.
+    RepositoryFileError
+        It is not a file at all, or this machine cannot read it.
+    OSError
+        It cannot be opened; `FileNotFoundError` when it does not exist.
+
+    Notes
+    -----
+    About 3 ms for 4 MB, 1 ms with ``verify=False`` (2.0 GHz Xeon).
+    """
+    buffer = _map(path)
+    try:
+        file = ArrowFile(buffer)
+        _require_format(path, file.metadata)
+        arrays = _ordered(file.columns())
+        if verify:
+            _verify_columns(arrays, file.metadata)
+    except ArrowFileError as error:
+        raise RepositoryCorruptError(path, str(error), ENCODE_AGAIN) from None
+    tables = Tables(*arrays)
+    problem = check(tables) if verify else None
+    if problem:
+        raise RepositoryCorruptError(path, f"is damaged: {problem}", ENCODE_AGAIN)
+    return OpenedFile(tables, file.metadata, file.metadata[FINGERPRINT], len(buffer))
+
+
+def fingerprint(tables: Tables) -> str:
+    """What the tables contain, as 32 hexadecimal digits: blake2b over name, type, length and bytes of each column."""
+    return _fingerprint(_contiguous(tables))
+
+
+# writing
+
+
+def _contiguous(tables: Tables) -> list[IntArray]:
+    return [np.ascontiguousarray(getattr(tables, column.name)) for column in COLUMNS]
+
+
+def _fingerprint(arrays: list[IntArray]) -> str:
+    from hashlib import blake2b  # loads OpenSSL, which readers do not need
+
+    digest = blake2b(digest_size=16)
+    for column, array in zip(COLUMNS, arrays, strict=True):
+        digest.update(f"{column.name} {column.dtype} {len(array)}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _own_metadata(arrays: list[IntArray]) -> dict[str, str]:
+    return {
+        FORMAT: f"{FORMAT_MAJOR}.{FORMAT_MINOR}",
+        FINGERPRINT: _fingerprint(arrays),
+        CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        ENCODER: _encoder(),
+        COLUMN_CHECKSUMS: " ".join(
+            f"{column.name}={zlib.crc32(array.data):08x}" for column, array in zip(COLUMNS, arrays, strict=True)
+        ),
+    }
+
+
+def _encoder() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"rer-numba {version('rer-numba')}"
+    except PackageNotFoundError:  # run from a source tree
+        return "rer-numba"
+
+
+def _metadata_checksum(entries: Mapping[str, str]) -> str:
+    text = "\n".join(f"{key}={entries[key]}" for key in sorted(entries) if key != METADATA_CHECKSUM)
+    return f"{zlib.crc32(text.encode('utf-8')):08x}"
+
+
+def _write_arrow(file: BinaryIO, arrays: list[IntArray], entries: dict[str, str]) -> None:
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    columns = [_as_list(pa, array) for array in arrays]
+    fields = [pa.field(column.name, array.type, nullable=False) for column, array in zip(COLUMNS, columns, strict=True)]
+    schema = pa.schema(fields, metadata=entries)
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    with ipc.new_file(file, schema, options=ipc.IpcWriteOptions(allow_64bit=True)) as writer:
+        writer.write_batch(batch)
+
+
+def _as_list(pa: Any, array: IntArray) -> pa.LargeListArray:
+    """A list array with one row, which is the whole array; no copy."""
+    values = pa.array(array)
+    offsets = pa.array(np.array([0, len(array)], dtype=np.int64))
+    kind = pa.large_list(pa.field("item", values.type, nullable=False))
+    return pa.LargeListArray.from_arrays(offsets, values, type=kind)
+
+
+# reading
+
+
+def _map(path: str | os.PathLike[str]) -> bytes | mmap.mmap:
+    if sys.byteorder != "little":
+        raise RepositoryFileError(path, "cannot be read on a big-endian machine", "use a little-endian one")
+    # asked first: to open a pipe would wait for its writer
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise RepositoryFileError(path, "is not a file", "give the path of an encoded repository")
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return b""  # cannot be mapped; the reader says what is wrong with it
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            error.filename = error.filename or os.fspath(path)
+            raise
+
+
+def _require_format(path: str | os.PathLike[str], metadata: dict[str, str]) -> None:
+    """Raise unless the file is ours, undamaged so far and of a layout that can be read."""
+    if FORMAT not in metadata:
+        raise ArrowFileError("is an Arrow file, but not an encoded repository")
+    # of every MAJOR, so that damage is not taken for another version
+    if metadata.get(METADATA_CHECKSUM) != _metadata_checksum(metadata):
+        raise ArrowFileError("is damaged: the checksum of its metadata is wrong")
+    major, _, minor = metadata[FORMAT].partition(".")
+    if not (major.isdecimal() and minor.isdecimal() and len(metadata[FORMAT]) < 20):
+        raise ArrowFileError(f"has the format {metadata[FORMAT]!r}, which is no version")
+    if int(major) > FORMAT_MAJOR:
+        problem = f"was made by a newer rer-numba (format {metadata[FORMAT]}, this one reads {FORMAT_MAJOR})"
+        raise RepositoryVersionError(path, problem, f"upgrade rer-numba, or {ENCODE_AGAIN}")
+    if int(major) < FORMAT_MAJOR:
+        problem = f"was made by an older rer-numba (format {metadata[FORMAT]}, this one reads {FORMAT_MAJOR})"
+        raise RepositoryVersionError(path, problem, ENCODE_AGAIN)
+    if FINGERPRINT not in metadata:
+        raise ArrowFileError("is damaged: it has no fingerprint")
+
+
+def _ordered(columns: dict[str, IntArray | None]) -> list[IntArray]:
+    """The arrays of `COLUMNS`, of the right types."""
+    arrays = []
+    for column in COLUMNS:
+        if column.name not in columns:
+            raise ArrowFileError(f"has no column {column.name}")
+        array = columns[column.name]
+        if array is None or array.dtype != column.dtype:
+            kind = "no list of integers" if array is None else f"a list of {array.dtype}"
+            raise ArrowFileError(f"has a column {column.name} that is {kind}, not a list of {column.dtype}")
+        arrays.append(array)
+    return arrays
+
+
+def _verify_columns(arrays: list[IntArray], metadata: dict[str, str]) -> None:
+    checksums = dict(item.partition("=")[::2] for item in metadata.get(COLUMN_CHECKSUMS, "").split(" "))
+    for column, array in zip(COLUMNS, arrays, strict=True):
+        if checksums.get(column.name) != f"{zlib.crc32(array.data):08x}":
+            raise ArrowFileError(f"is damaged: the checksum of column {column.name} is wrong")

@@ -1,0 +1,44 @@
+"""What rer-numba says to a person on stderr, outside of errors. Nothing here can fail."""
+
+import os
+import sys
+import warnings
+
+_told: set[str] = set()
+
+
+def is_quiet() -> bool:
+    """Tell whether ``RER_NUMBA_QUIET`` asks for silence about progress. Warnings are not progress."""
+    return os.environ.get("RER_NUMBA_QUIET", "") not in ("", "0")
+
+
+def say(text: str) -> None:
+    """Write to stderr, if there is one that works."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def tell_once(text: str) -> None:
+    """Say something about progress, once per process, unless silence was asked for."""
+    if text not in _told and not is_quiet():
+        _told.add(text)
+        say(text)
+
+
+def warn_once(text: str, *, about: str | None = None) -> None:
+    """Warn, once per process and subject (default: the text itself).
+
+    Under ``-W error`` the text goes to stderr: no trouble with a cache may stop a solve.
+    """
+    subject = about or text
+    if subject in _told:
+        return
+    _told.add(subject)
+    try:
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+    except RuntimeWarning:
+        say(f"rer-numba: {text}\n")

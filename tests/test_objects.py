@@ -1,0 +1,439 @@
+"""The compiled kernels as processes meet them: whatever is wrong with the cache, the answer is right.
+
+Each test runs children with a cache folder of their own. Most use `canned_kernels`, which compile in milliseconds and
+write down each compilation.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from rer_numba.object_cache import HEADER_SIZE, KEY_SIZE, MAGIC, SUFFIX
+
+HERE = Path(__file__).parent
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+CANNED = 16
+DUMMY = 30
+
+
+class Outcome(NamedTuple):
+    """What a child printed, wrote to stderr and returned."""
+
+    said: dict[str, Any]
+    stderr: str
+
+
+class World:
+    """A cache folder, a log of compilations, and children that use them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = folder / "cache"
+        self.log = folder / "log"
+        self.kernels = folder / "kernels"
+        self.shipped = folder / "shipped"
+        self.kernels.mkdir()
+        for name in ("canned_kernels.py", "dummy_kernels.py"):
+            shutil.copy(HERE / name, self.kernels)
+
+    def start(
+        self, action: str = "plain", *, module: str = "canned_kernels", options: tuple[str, ...] = (), **env: str | None
+    ) -> "subprocess.Popen[str]":
+        """Start a child; an environment variable that is None is taken away."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RER_NUMBA_", "NUMBA_"))}
+        whole = {**inherited, "RER_NUMBA_CACHE_DIR": str(self.cache), "CANNED_LOG": str(self.log), **env}
+        command = [sys.executable, *options, str(HERE / "objects_child.py"), action, module]
+        return subprocess.Popen(
+            [*command, str(self.kernels), str(self.shipped)],
+            env={k: v for k, v in whole.items() if v is not None},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, child: "subprocess.Popen[str]") -> Outcome:
+        """Wait for a child that must end well."""
+        out, err = child.communicate(timeout=60)
+        assert child.returncode == 0, err
+        return Outcome(json.loads(out), err)
+
+    def run(self, action: str = "plain", **options: Any) -> Outcome:
+        """Start a child and wait for it."""
+        return self.finish(self.start(action, **options))
+
+    def compilations(self) -> int:
+        """How many canned compilations there were so far."""
+        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+
+    def objects(self) -> list[Path]:
+        """The objects in the cache."""
+        return sorted(self.cache.glob("*" + SUFFIX))
+
+    def others(self) -> list[str]:
+        """Anything else in the cache."""
+        return sorted(p.name for p in self.cache.iterdir() if p.suffix != SUFFIX)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A world without any object."""
+    return World(tmp_path)
+
+
+@pytest.fixture
+def warm_world(world: World) -> World:
+    """A world with one object, of the canned kernels."""
+    world.run()
+    return world
+
+
+# ------------------------------------------------------------------------------------------------------------- good days
+def test_cold_compiles_and_warm_needs_no_numba(world: World) -> None:
+    """The heart of it, with Numba's own IR."""
+    cold = world.run(module="dummy_kernels")
+    assert cold.said == {"answer": DUMMY, "imported": ["numba"], "told": 0}
+    assert world.others() == []
+    warm = world.run(module="dummy_kernels")
+    assert warm == Outcome({"answer": DUMMY, "imported": [], "told": 0}, "")
+
+
+@POSIX
+def test_files_are_private(warm_world: World) -> None:
+    """Nobody else can read or write what we run."""
+    assert warm_world.cache.stat().st_mode & 0o777 == 0o700
+    assert [p.stat().st_mode & 0o777 for p in warm_world.objects()] == [0o600]
+
+
+def test_loading_twice_gives_one_function(world: World) -> None:
+    """One engine for each process."""
+    assert world.run("twice").said["same"]
+
+
+def test_threads_share_one_compilation(world: World) -> None:
+    """16 threads that need it at once."""
+    outcome = world.run("threads", CANNED_SECONDS="0.3")
+    assert outcome.said["same"] and outcome.said["answer"] == CANNED
+    assert world.compilations() == 1
+
+
+@POSIX
+@pytest.mark.parametrize("action", ["fork", "fork_while_compiling"])
+def test_forked_children_work(world: World, action: str) -> None:
+    """Code stays in place across fork, and a guard that another thread held does not block the child."""
+    outcome = world.run(action, CANNED_SECONDS="0.5")
+    assert outcome.said["child"] == 0 and outcome.said["answer"] == CANNED
+
+
+def test_eight_cold_processes_compile_once(world: World) -> None:
+    """One works, seven wait for its file."""
+    children = [world.start(CANNED_SECONDS="1.5") for _ in range(8)]
+    outcomes = [world.finish(child) for child in children]
+    assert [o.said["answer"] for o in outcomes] == [CANNED] * 8
+    assert world.compilations() == 1
+    assert world.others() == []
+    assert sum("waiting" in o.stderr for o in outcomes) == 7
+
+
+@POSIX
+def test_waiting_ends_when_the_owner_is_killed(world: World) -> None:
+    """A dead owner's lock is taken over at once, not after the patience for living ones."""
+    owner = world.start(CANNED_SECONDS="60")
+    _wait_for(lambda: world.compilations() == 1)
+    waiting = [world.start() for _ in range(3)]
+    _wait_for(lambda: all(child.poll() is None for child in waiting))
+    time.sleep(0.5)
+    owner.kill()
+    owner.communicate()
+    assert [world.finish(child).said["answer"] for child in waiting] == [CANNED] * 3
+    assert world.others() == []
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@POSIX
+def test_a_lock_of_a_dead_process_does_not_block(warm_world: World) -> None:
+    """Left by a crash of this host."""
+    [file] = warm_world.objects()
+    file.unlink()
+    lock = Path(f"{file}.lock")
+    import platform
+
+    lock.write_text(f"{platform.node()}.999999999.abc")
+    assert warm_world.run().said["answer"] == CANNED
+    assert not lock.exists() and warm_world.compilations() == 2
+
+
+def test_a_very_old_lock_does_not_block(warm_world: World) -> None:
+    """Left by a crash of another host."""
+    [file] = warm_world.objects()
+    file.unlink()
+    lock = Path(f"{file}.lock")
+    lock.write_text("elsewhere.1.abc")
+    os.utime(lock, (1e9, 1e9))
+    assert warm_world.run().said["answer"] == CANNED
+    assert warm_world.others() == []
+
+
+# ----------------------------------------------------------------------------------------------------------- what is said
+def test_compiling_says_two_lines(world: World) -> None:
+    """One at the beginning, one at the end; no clock unless a terminal shows it."""
+    lines = world.run().stderr.splitlines()
+    assert len(lines) == 2
+    assert "compiling" in lines[0] and lines[1].startswith("rer-numba: done in ")
+
+
+def test_quiet_says_nothing(world: World) -> None:
+    """``RER_NUMBA_QUIET=1``."""
+    assert world.run(RER_NUMBA_QUIET="1") == Outcome({"answer": CANNED, "imported": [], "told": 0}, "")
+
+
+@POSIX
+def test_a_terminal_shows_a_clock(world: World) -> None:
+    """The clock runs, and its line is empty at the end."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(HERE / "objects_child.py"), "plain", "canned_kernels", str(world.kernels), "none"]
+    env = {**os.environ, "RER_NUMBA_CACHE_DIR": str(world.cache), "CANNED_LOG": str(world.log), "CANNED_SECONDS": "1.3"}
+    subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
+    text = os.read(ours, 10_000).decode()
+    assert text.count(" s\r") + text.count(" s") >= 3
+    assert "\r" + " " * 40 + "\r" in text
+
+
+def test_no_stderr_is_no_trouble(world: World) -> None:
+    """A program without a console."""
+    assert world.run("without_stderr").said["answer"] == CANNED
+
+
+# ------------------------------------------------------------------------------------------------------------ damaged file
+def _flip(at: int) -> Callable[[bytes], bytes]:
+    return lambda data: data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "one byte": lambda data: data[:1],
+    "half a header": lambda data: data[:40],
+    "a header": lambda data: data[:HEADER_SIZE],
+    "half": lambda data: data[: len(data) // 2],
+    "one short": lambda data: data[:-1],
+    "one more": lambda data: data + b"\0",
+    "magic": _flip(2),
+    "key": _flip(len(MAGIC) + 3),
+    "length": _flip(len(MAGIC) + KEY_SIZE),
+    "checksum": _flip(HEADER_SIZE - 1),
+    "ELF header": _flip(HEADER_SIZE + 1),
+    "code": _flip(HEADER_SIZE + 70),
+    "last": _flip(-2),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_made_again(warm_world: World, damage: str) -> None:
+    """Right answer, one compilation, and a good file afterwards."""
+    [file] = warm_world.objects()
+    good = file.read_bytes()
+    file.write_bytes(DAMAGES[damage](good))
+    assert warm_world.run().said["answer"] == CANNED
+    assert warm_world.run().said["answer"] == CANNED
+    assert warm_world.compilations() == 2
+    assert len(file.read_bytes()) == len(good)
+
+
+def test_eight_processes_meet_a_damaged_file(warm_world: World) -> None:
+    """Waiting processes are not misled by a file that is there and bad."""
+    [file] = warm_world.objects()
+    file.write_bytes(file.read_bytes()[:-1])
+    children = [warm_world.start(CANNED_SECONDS="1.5") for _ in range(8)]
+    assert [warm_world.finish(child).said["answer"] for child in children] == [CANNED] * 8
+    assert warm_world.compilations() == 2
+
+
+def test_a_folder_in_place_of_the_file(warm_world: World) -> None:
+    """Cannot be replaced: a warning."""
+    [file] = warm_world.objects()
+    file.unlink()
+    (file / "inner").mkdir(parents=True)
+    outcome = warm_world.run()
+    assert outcome.said["answer"] == CANNED and "cannot be written" in outcome.stderr
+    assert warm_world.others() == []
+
+
+@POSIX
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
+def test_things_that_are_no_files(warm_world: World, kind: str, tmp_path: Path) -> None:
+    """Not followed, not waited for, replaced."""
+    [file] = warm_world.objects()
+    if kind == "link":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.unlink()
+        file.symlink_to(tmp_path / "nowhere") if kind == "dangling link" else os.mkfifo(file)
+    assert warm_world.run().said["answer"] == CANNED
+    assert warm_world.compilations() == 2 and file.is_file() and not file.is_symlink()
+
+
+# ------------------------------------------------------------------------------------------------------- others can write
+@POSIX
+@pytest.mark.parametrize("what", ["file", "folder"])
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
+def test_what_others_can_write_is_not_run(warm_world: World, what: str, mode: int) -> None:
+    """A warning, and a compilation of one's own."""
+    [file] = warm_world.objects()
+    target = file if what == "file" else warm_world.cache
+    target.chmod(mode)
+    outcome = warm_world.run()
+    assert outcome.said == {"answer": CANNED, "imported": [], "told": 1}
+    assert "written by others" in outcome.stderr
+    assert warm_world.compilations() == 2
+    # a bad file in a good folder is replaced, a bad folder is left alone
+    assert warm_world.run().said["told"] == (0 if what == "file" else 1)
+
+
+@POSIX
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_belongs_to_others_is_not_run(warm_world: World, what: str) -> None:
+    """Even if only they can write it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    [file] = warm_world.objects()
+    os.chown(file if what == "file" else warm_world.cache, 12345, 12345)
+    outcome = warm_world.run()
+    assert outcome.said["answer"] == CANNED and "belongs to another user" in outcome.stderr
+    assert warm_world.compilations() == 2
+
+
+# ---------------------------------------------------------------------------------------------------------- no good folder
+def _places_without_room(tmp_path: Path) -> dict[str, dict[str, str | None]]:
+    file = tmp_path / "file"
+    file.write_text("")
+    no_home = {"RER_NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": None, "LOCALAPPDATA": None}
+    return {
+        "a file": {"RER_NUMBA_CACHE_DIR": str(file)},
+        "under a file": {"RER_NUMBA_CACHE_DIR": str(file / "deeper" / "still")},
+        "read-only": {"RER_NUMBA_CACHE_DIR": "/proc/rer-numba"},
+        "missing home": {**no_home, "HOME": str(tmp_path / "nobody")},
+        "no home": {**no_home, "HOME": ""},
+        "home is a file": {**no_home, "HOME": str(file)},
+    }
+
+
+@pytest.mark.parametrize("place", ["a file", "under a file", "read-only", "missing home", "no home", "home is a file"])
+@pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["", "warnings are errors"])
+def test_without_a_folder_work_goes_on(world: World, tmp_path: Path, place: str, options: tuple[str, ...]) -> None:
+    """Compiled in memory, with one warning."""
+    if place == "read-only" and not Path("/proc").exists():
+        pytest.skip("no /proc")
+    outcome = world.run(options=options, RER_NUMBA_QUIET="1", **_places_without_room(tmp_path)[place])
+    assert outcome.said == {"answer": CANNED, "imported": [], "told": 1}
+    assert "every process compiles them" in outcome.stderr or "not used" in outcome.stderr
+    assert not (tmp_path / "nobody").exists()
+
+
+@POSIX
+def test_a_full_disk(world: World) -> None:
+    """A warning, no half file, no temporary file."""
+    outcome = world.run("disk_full")
+    assert outcome.said["answer"] == CANNED and "cannot be written" in outcome.stderr
+    assert list(world.cache.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------------------------ other objects
+def test_an_edit_asks_for_new_code(warm_world: World) -> None:
+    """The new answer, and the old file stays for whoever still has the old source."""
+    source = warm_world.kernels / "canned_kernels.py"
+    source.write_text(source.read_text().replace("FACTOR = 3", "FACTOR = 4"))
+    assert warm_world.run().said["answer"] == CANNED + 5
+    assert len(warm_world.objects()) == 2
+    source.write_text(source.read_text().replace("FACTOR = 4", "FACTOR = 3"))
+    assert warm_world.run().said["answer"] == CANNED
+    assert warm_world.compilations() == 2
+
+
+def test_settings_of_numba_ask_for_new_code(warm_world: World) -> None:
+    """Those that change code; a cache folder does not."""
+    warm_world.run(NUMBA_CACHE_DIR="/somewhere", NUMBA_NUM_THREADS="2")
+    assert warm_world.compilations() == 1
+    warm_world.run(NUMBA_BOUNDSCHECK="1")
+    assert warm_world.compilations() == 2 and len(warm_world.objects()) == 2
+
+
+def test_a_named_cpu_is_compiled_in_a_child(world: World) -> None:
+    """The process itself stays without Numba, and this machine's own object is not touched by it."""
+    outcome = world.run(module="dummy_kernels", RER_NUMBA_CPU="generic", RER_NUMBA_QUIET="1")
+    assert outcome == Outcome({"answer": DUMMY, "imported": [], "told": 0}, "")
+    assert [p.name.partition("-")[0] for p in world.objects()] == ["generic"]
+    assert world.run(module="dummy_kernels").said["imported"] == ["numba"]
+    assert len(world.objects()) == 2
+
+
+def test_a_machine_below_the_named_level(world: World) -> None:
+    """Code for this machine, with a warning."""
+    outcome = world.run("weak_machine", RER_NUMBA_CPU="x86-64-v2")
+    assert outcome.said["answer"] == CANNED and "lacks a-feature-of-2040" in outcome.stderr
+
+
+@pytest.mark.parametrize("name", ["../../x", "a b", "-x"])
+def test_no_name_of_a_cpu(world: World, name: str) -> None:
+    """Ignored, with a warning."""
+    outcome = world.run(RER_NUMBA_CPU=name)
+    assert outcome.said["answer"] == CANNED and "cannot be the name" in outcome.stderr
+
+
+def test_an_application_that_is_no_interpreter(world: World) -> None:
+    """No child can be started, so code for this machine must do."""
+    outcome = world.run("embedded", RER_NUMBA_CPU="generic")
+    assert outcome.said["answer"] == CANNED and "using code for this machine" in outcome.stderr
+
+
+def test_shipped_objects_are_used(world: World) -> None:
+    """By a process without Numba or a home; not by one that wants its own or other settings."""
+    made = world.run("warm", WARM="generic", WARM_FOLDER=str(world.shipped)).said["made"]
+    assert [m[0] for m in made] == ["generic"] and Path(made[0][1]).parent == world.shipped
+    before = world.compilations()
+    outcome = world.run("without_numba", RER_NUMBA_CACHE_DIR=None, XDG_CACHE_HOME=None, HOME="")
+    assert outcome == Outcome({"answer": CANNED, "imported": [], "told": 0}, "")
+    assert world.compilations() == before and not world.cache.exists()
+    world.run(RER_NUMBA_CPU="generic")
+    assert world.compilations() == before
+    world.run(NUMBA_BOUNDSCHECK="1")
+    assert world.compilations() == before + 1
+    world.run("host")
+    assert world.compilations() == before + 2
+
+
+def test_a_damaged_shipped_object_is_not_used(world: World) -> None:
+    """The package's own files are checked as well."""
+    [[_, path, *_]] = world.run("warm", WARM="generic", WARM_FOLDER=str(world.shipped)).said["made"]
+    Path(path).write_bytes(_flip(-3)(Path(path).read_bytes()))
+    assert world.run().said["answer"] == CANNED
+    assert len(world.objects()) == 1
+
+
+def test_warmup(world: World) -> None:
+    """Objects are made once, and found afterwards."""
+    [first] = world.run("warm", WARM="host").said["made"]
+    [again] = world.run("warm", WARM="host").said["made"]
+    assert first[:2] == again[:2] and first[3] == again[3] > 0
+    assert first[2] > 0 and again[2] == 0
+    assert world.run().said["answer"] == CANNED and world.compilations() == 1
+
+
+def test_without_numba_and_without_an_object(world: World) -> None:
+    """An error that says what is missing."""
+    error = world.run("without_numba", module="dummy_kernels").said["error"]
+    assert "needs Numba" in error
