@@ -14,8 +14,8 @@ Invariants
 What is read
 ------------
 One record batch with one row, not compressed, no dictionaries, little-endian, metadata version 4 or 5. Columns of type
-``large_list<integer>`` without nulls become arrays; other columns are skipped, so that a later version of the layout may
-add some. The order of columns and buffers, alignment and the presence of validity buffers may be as the writer likes.
+``large_list<integer>`` without nulls become arrays; others are skipped, so that a later version of the layout may add
+some. The order of columns and buffers, alignment and the presence of validity buffers may be as the writer likes.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html and ``Message.fbs``, ``Schema.fbs``, ``File.fbs`` there.
 """
@@ -101,11 +101,12 @@ class _FlatBuffer:
         The flatbuffer: the offset of its root table, then everything else.
     """
 
-    __slots__ = ("_budget", "data", "size")
+    __slots__ = ("_budget", "data", "layouts", "size")
 
     def __init__(self, data: memoryview) -> None:
         self.data = data
         self.size = len(data)
+        self.layouts: dict[int, tuple[int, tuple[int, ...]]] = {}  # tables of one kind share theirs
         # A sound buffer is read about once. Places that share what they point to could multiply the work.
         self._budget = 4 * self.size + 64
 
@@ -126,6 +127,16 @@ class _FlatBuffer:
         value: int = kind.unpack_from(self.data, at)[0]
         return value
 
+    def layout(self, at: int) -> tuple[int, tuple[int, ...]]:
+        """A layout of tables ("vtable"): the size of a table, and where in it each slot is (0: nowhere)."""
+        size = self.number(_UINT16, at)
+        if size < 4 or size % 2:
+            raise ArrowFileError("is damaged: its description has a table without a layout")
+        self.require(at, size)
+        table_size, *slots = unpack_from(f"<{size // 2 - 1}H", self.data, at + 2)
+        self.layouts[at] = table_size, tuple(slots)
+        return self.layouts[at]
+
     def follow(self, at: int) -> int:
         """The place that the offset at `at` points to. Offsets only point forwards, so there are no cycles."""
         return at + self.number(_UINT32, at)
@@ -145,16 +156,11 @@ class _Table:
     __slots__ = ("_at", "_buffer", "_size", "_slots")
 
     def __init__(self, buffer: _FlatBuffer, at: int) -> None:
-        vtable = at - buffer.number(_INT32, at)
-        vtable_size = buffer.number(_UINT16, vtable)
-        if vtable_size < 4 or vtable_size % 2:
-            raise ArrowFileError("is damaged: its description has a table without a head")
-        buffer.require(vtable, vtable_size)
-        self._size = buffer.number(_UINT16, vtable + 2)
-        buffer.require(at, self._size)
+        layout = at - buffer.number(_INT32, at)
         self._buffer = buffer
         self._at = at
-        self._slots = unpack_from(f"<{vtable_size // 2 - 2}H", buffer.data, vtable + 4)
+        self._size, self._slots = buffer.layouts.get(layout) or buffer.layout(layout)
+        buffer.require(at, self._size)
 
     def place(self, slot: int, size: int) -> int:
         """Where the value of a slot lies, or 0 when it has none."""

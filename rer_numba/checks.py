@@ -1,9 +1,9 @@
 """Says whether tables are sound, so that a kernel may use them without looking.
 
-`check` goes from the simple to the involved: types and lengths, offsets and the bounds of every index, then what columns
-promise each other. Each later check may rely on the earlier ones. No check loops over rows in Python, apart from
-`_ascending`, for the few strings that agree in their first 64 bytes. Large gathers are written as ``take``, which is twice
-as fast as brackets (numpy 2.4).
+`check` goes from the simple to the involved: types and lengths, offsets and the bounds of every index, then what
+columns promise each other. Each later check may rely on the earlier ones. No check loops over rows in Python, apart
+from `_ascending`, for the few strings that agree in their first bytes. Large gathers are written as ``take``, which is
+twice as fast as brackets (numpy 2.4).
 
 A check is a function from tables to a sentence, or to None. The first line of its docstring is the promise;
 ``docs/layout.md`` lists them.
@@ -12,12 +12,14 @@ A check is a function from tables to a sentence, or to None. The first line of i
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rer_numba.schema import (
+    BROKEN_FAMILY,
     BUILDING,
     COLUMN_BY_NAME,
     COLUMNS,
@@ -25,6 +27,8 @@ from rer_numba.schema import (
     CUT_INF,
     CUT_SHIFT,
     EPHEMERAL,
+    HAS_BROKEN_PACKAGE,
+    HAS_BROKEN_VARIANT,
     NONE,
     WEAK,
     Column,
@@ -52,7 +56,8 @@ def check(tables: Tables) -> str | None:
 
     Notes
     -----
-    About 2 ms for 4 MB (2.0 GHz Xeon): a few passes over the integers, and one sort of the variants' requirements.
+    3.1 ms for rez's benchmark repository (4.1 MB; 2.6 GHz Xeon, November 2026): a few passes over the integers, and one
+    sort of the variants' requirements, which is a third of it.
     """
     building_absent = len(tables.building_variant_requirement_offsets) == 0
     problem = _check_columns(tables, building_absent) or _first_problem(FACT_CHECKS + REQUIRES_CHECKS, tables)
@@ -151,10 +156,10 @@ def _owners(offsets: IntArray) -> IntArray:
 def _blocks(offsets: IntArray) -> list[tuple[int, int]]:
     """Ranges of rows with about 32,768 values each: temporary arrays of that size stay in the cache.
 
-    1.0 instead of 1.8 ms for 175,000 values, half of the difference being page faults (2.0 GHz Xeon).
+    1.0 instead of 1.8 ms for 175,000 values, half of the difference being page faults (2.6 GHz Xeon, November 2026).
     """
-    bounds = np.searchsorted(offsets, np.arange(0, offsets[-1], 1 << 15)).tolist()
-    return list(zip(bounds, [*bounds[1:], len(offsets) - 1], strict=True))
+    bounds = np.searchsorted(offsets, np.arange(1 << 15, offsets[-1], 1 << 15)).tolist()
+    return list(pairwise([0, *bounds, len(offsets) - 1]))
 
 
 def _variants_of_families(tables: Tables) -> IntArray:
@@ -184,13 +189,14 @@ def _bits_beyond(n_variants: IntArray) -> IntArray:
 def _ascending(data: IntArray, starts: IntArray, ends: IntArray) -> int | None:
     """The first string that does not come after the one before it, or None.
 
-    Compares eight bytes of all strings at a time, then only those of the pairs that are still equal.
+    Compares eight bytes of all strings at a time, then only those of the pairs that are still equal. Few pairs, or
+    pairs with more than 64 bytes in common, are left to Python.
     """
     padded = np.concatenate((data, np.zeros(8, np.uint8)))
-    words = np.lib.stride_tricks.sliding_window_view(padded, 8)
+    words: IntArray = np.ndarray((len(data) + 1,), ">u8", padded, strides=(1,))  # the eight bytes from each place on
     pairs = np.arange(1, len(starts))
     at = 0
-    while len(pairs) and at < 64:
+    while len(pairs) > 50 and at < 64:
         before = _word_at(words, starts[pairs - 1] + at, ends[pairs - 1])
         here = _word_at(words, starts[pairs] + at, ends[pairs])
         wrong = _first(before > here)
@@ -211,8 +217,8 @@ _HIGH_BYTES = np.array([(1 << 64) - (1 << 8 * (8 - n)) for n in range(9)], dtype
 
 def _word_at(words: IntArray, starts: IntArray, ends: IntArray) -> IntArray:
     """The next eight bytes of each string as one number that compares as they do; zeros behind the end."""
-    loaded: IntArray = words[np.minimum(starts, len(words) - 1)].view(">u8").ravel()
-    word: IntArray = loaded.astype(np.uint64) & _HIGH_BYTES[np.clip(ends - starts, 0, 8)]
+    loaded = words[np.minimum(starts, len(words) - 1)].astype(np.uint64)
+    word: IntArray = loaded & _HIGH_BYTES[np.clip(ends - starts, 0, 8)]
     return word
 
 
@@ -269,6 +275,23 @@ def _check_ephemeral(tables: Tables) -> str | None:
     dotted = (first == ord(".")) & (ends > starts)
     wrong = _first(dotted != ((tables.family_flags & EPHEMERAL) != 0))
     return None if wrong is None else f"family {wrong} is flagged as ephemeral, or should be"
+
+
+def _check_broken_flags(tables: Tables) -> str | None:
+    """A family is flagged as broken, or as having a broken package or variant, if and only if there is such an error."""
+    flags = np.where(tables.family_error == NONE, 0, BROKEN_FAMILY)
+    flags[_families_with(tables.family_package_offsets, tables.package_error)] |= HAS_BROKEN_PACKAGE
+    for errors in (tables.variant_error, tables.building_variant_error):
+        flags[_families_with(tables.family_variant_offsets, errors)] |= HAS_BROKEN_VARIANT
+    broken = BROKEN_FAMILY | HAS_BROKEN_PACKAGE | HAS_BROKEN_VARIANT
+    wrong = _first(flags != (tables.family_flags & broken))
+    return None if wrong is None else f"family {wrong} is flagged as broken, or should be"
+
+
+def _families_with(offsets: IntArray, errors: IntArray) -> IntArray:
+    """The families of the rows that have an error."""
+    families: IntArray = np.searchsorted(offsets, np.flatnonzero(errors != NONE), side="right") - 1
+    return families
 
 
 def _check_family_variants(tables: Tables) -> str | None:
@@ -417,6 +440,7 @@ FACT_CHECKS: tuple[Check, ...] = (
     _check_cuts,
     _check_family_names,
     _check_ephemeral,
+    _check_broken_flags,
     _check_family_variants,
     _check_package_variants,
     _check_indexed,

@@ -44,6 +44,14 @@ class _Variant:
     building: list[int] | tuple[str, str]
 
 
+@dataclass
+class _Family:
+    """The packages of a family by version, and the error that rez raises as soon as it lists them."""
+
+    packages: dict[bytes, _Package] = field(default_factory=dict)
+    error: tuple[str, str] | None = None
+
+
 class _Texts:
     """The string pool."""
 
@@ -100,59 +108,78 @@ def encode(packages: Iterable[PackageData]) -> Tables:
     -------
     Tables
 
-    Raises
-    ------
-    PackageRequestError, VersionError
-        A package has a name or a version that no package can have; the text names it. (Bad requirements are kept for
-        the solve that touches them.)
+    Notes
+    -----
+    Nothing here raises: bad requirements and versions are kept for the solve that touches them, and a package whose
+    name no package can have is left out, since nobody can ask for it.
     """
     requirements = _Requirements()
     families = _group(packages, requirements)
     return _Encoder(families, requirements).tables()
 
 
-def _group(packages: Iterable[PackageData], requirements: _Requirements) -> dict[str, list[_Package]]:
-    families: dict[str, dict[bytes, _Package]] = {}
+def _group(packages: Iterable[PackageData], requirements: _Requirements) -> dict[str, _Family]:
+    families: dict[str, _Family] = {}
     for data in packages:
-        family = families.get(data.name)
-        if family is None:
-            if not is_valid_package_name(data.name):
-                raise PackageRequestError(f"Not a valid package name: {data.name!r}")
-            family = families[data.name] = {}
-        key = _package_key(data)
-        if key not in family:
-            family[key] = _read(data, key, len(family), requirements)
-    return {name: list(family.values()) for name, family in families.items()}
-
-
-def _package_key(data: PackageData) -> bytes:
-    try:
-        return version_key(data.version)
-    except VersionError as error:
-        raise VersionError(f"package {data.name!r} has the version {data.version!r}: {error}") from error
+        if not is_valid_package_name(data.name):
+            continue  # nobody can ask for it: rez refuses the name before it looks for the package
+        family = families.setdefault(data.name, _Family())
+        try:
+            key = version_key(data.version)
+        except VersionError as error:
+            family.error = family.error or ("VersionError", str(error))
+            continue
+        if key not in family.packages:
+            family.packages[key] = _read(data, key, len(family.packages), requirements)
+    return families
 
 
 def _read(data: PackageData, key: bytes, given_rank: int, requirements: _Requirements) -> _Package:
+    """Parse and merge what the variants require.
+
+    rez validates an attribute when it first reads it: `variants` as soon as the package comes into range, the others
+    when a variant's requirements are looked at.
+    """
     package = _Package(data, key, given_rank)
-    try:
-        common = [requirements.parse(text) for text in data.requires]
-        build = [requirements.parse(text) for text in data.build_requires]
-        own = [[requirements.parse(text) for text in variant] for variant in data.variants]
-    except (VersionError, PackageRequestError) as error:
-        package.error = ("PackageMetadataError", _metadata_error(data, error))
-        package.variants = [_Variant([], [])]
-        return package
+    own, package.error = _parse_all(data.variants, "variants", requirements)
+    (common,), error = _parse_all([data.requires], "requires", requirements)
+    (build,), build_error = _parse_all([data.build_requires], "build_requires", requirements)
     for index, more in enumerate(own or [[]]):
         name = _variant_name(data, index if own else None)
-        plain = _merge(common + more, requirements, name)
-        building = _merge(common + more + build, requirements, name) if build else plain
+        plain = error or _merge(common + more, requirements, name)
+        building = plain
+        if build or build_error:
+            building = error or build_error or _merge(common + more + build, requirements, name)
         package.variants.append(_Variant(plain, building))
     return package
 
 
-def _metadata_error(data: PackageData, error: Exception) -> str:
-    where = data.uri or f"{data.name}/{data.version or ''}"
-    return f"package definition file: {where}: {type(error).__name__}: {error}"
+def _parse_all(
+    lists: list[list[str]], attribute: str, requirements: _Requirements
+) -> tuple[list[list[int]], tuple[str, str] | None]:
+    """Requirement ids of each list, or no ids and the error that reading the attribute raises."""
+    parsed = []
+    for texts in lists:
+        try:
+            parsed.append([requirements.parse(text) for text in texts])
+        except (VersionError, PackageRequestError):
+            return [[] for _ in lists], ("PackageMetadataError", _validation_text(attribute, texts))
+    return parsed, None
+
+
+def _validation_text(attribute: str, texts: list[str]) -> str:
+    """What rez's schema says of a list that holds a bad requirement."""
+    item = "And(<class 'str'>, Use(<class 'rez.utils.formatting.PackageRequest'>))"
+    wanted = f"[{item}]" if attribute == "variants" else f"<class 'rez.utils.sourcecode.SourceCode'>, [{item}]"
+    for text in texts:
+        try:
+            PackageRequest(text)
+        except (VersionError, PackageRequestError) as error:
+            return (
+                f"Validation of key '{attribute}' failed: Or({wanted}) did not validate {texts!r}\n"
+                f"Or({item}) did not validate {text!r}\nPackageRequest({text!r}) raised {error!r}"
+            )
+    raise AssertionError("a list of good requirements does not fail")
 
 
 def _variant_name(data: PackageData, index: int | None) -> str:
@@ -165,7 +192,10 @@ def _merge(ids: list[int], requirements: _Requirements, variant: str) -> list[in
     names = requirements.names
     if len({names[i] for i in ids}) == len(ids):
         return ids
-    merged = RequirementList([requirements.items[i] for i in ids])
+    try:
+        merged = RequirementList([requirements.items[i] for i in ids])
+    except VersionError as error:  # a range that touches itself has no inverse in rez
+        return "VersionError", str(error)
     if merged.conflict:
         return "ResolveError", f"The package {variant} has an internal requirements conflict: {merged}"
     return [requirements.add(requirement) for requirement in merged]
@@ -185,15 +215,16 @@ def _words(mask: int, n: int) -> list[int]:
 class _Encoder:
     """Numbers everything, then writes the columns."""
 
-    def __init__(self, families: dict[str, list[_Package]], requirements: _Requirements) -> None:
+    def __init__(self, families: dict[str, _Family], requirements: _Requirements) -> None:
         self.texts = _Texts()
         self.requirements = requirements
         self.names = sorted({*families, *requirements.names})
         self.family_ids = {name: i for i, name in enumerate(self.names)}
-        # newest first; Python's sort keeps equal versions apart by never meeting them: a family has none twice
+        in_order = [families.get(name, _Family()) for name in self.names]
         self.families = [
-            sorted(families.get(name, ()), key=lambda package: package.key, reverse=True) for name in self.names
+            sorted(family.packages.values(), key=lambda package: package.key, reverse=True) for family in in_order
         ]
+        self.family_errors = [family.error for family in in_order]
         self.errors: dict[tuple[str, str], int] = {}
         self.requirement_families = [self.family_ids[name] for name in requirements.names]
 
@@ -272,15 +303,16 @@ class _Encoder:
         self.word_counts = [schema.words_for(n) for n in self.variant_counts]
         return {
             "family_text": [self.texts.add(name) for name in self.names],
-            "family_flags": [self._family_flags(name, family) for name, family in zip(self.names, self.families)],
+            "family_flags": [self._family_flags(row) for row in range(len(self.names))],
+            "family_error": [self._error(error) for error in self.family_errors],
             "family_package_offsets": _offsets(map(len, self.families), np.int32),
             "family_variant_offsets": _offsets(self.variant_counts, np.int32),
         }
 
-    @staticmethod
-    def _family_flags(name: str, family: list[_Package]) -> int:
-        flags = EPHEMERAL if name.startswith(".") else 0
-        for package in family:
+    def _family_flags(self, row: int) -> int:
+        flags = EPHEMERAL if self.names[row].startswith(".") else 0
+        flags |= schema.BROKEN_FAMILY if self.family_errors[row] else 0
+        for package in self.families[row]:
             if package.error:
                 flags |= schema.HAS_BROKEN_PACKAGE
             if any(isinstance(v.requires, tuple) or isinstance(v.building, tuple) for v in package.variants):

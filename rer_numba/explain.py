@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rer_numba import state
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
-from rer_numba.requirements import Requirement, VersionedObject
+from rer_numba.requirements import Requirement, VersionedObject, is_valid_package_name
 from rer_numba.schema import CONFLICT, NONE
 from rer_numba.state import Work
 from rer_numba.version_order import Version
@@ -215,6 +215,11 @@ class Explainer:
     def error(self) -> tuple[str, str]:
         """(class name, text) of the exception that rez raises."""
         reason = self.head[state.REASON]
+        name = self._name(self._family())
+        if reason == state.FAMILY_NOT_FOUND and not is_valid_package_name(name):
+            return "PackageRequestError", f"Not a valid package name: {name!r}"
+        if reason == state.UNLISTED_FAMILY:
+            return self.reader.error(self.reader.family_error(self._family()))
         if reason == state.FAMILY_NOT_FOUND:
             return "PackageFamilyNotFoundError", self._family_not_found()
         if reason == state.PACKAGE_NOT_FOUND:

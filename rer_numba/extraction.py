@@ -30,6 +30,7 @@ from rer_numba.ranges import (
     unite_intervals,
 )
 from rer_numba.schema import (
+    BROKEN_FAMILY,
     CONFLICT,
     EPHEMERAL,
     EXCLUSIVE_LOWER,
@@ -87,6 +88,7 @@ from rer_numba.state import (
     ROUND_START,
     SCOPE_CONFLICT,
     SLICE,
+    UNLISTED_FAMILY,
     WIDENED,
 )
 
@@ -299,7 +301,7 @@ def _new_accumulator(t, w, other, position, words):
         for k in range(words):
             word = w.word[w.slot_data[slot] + k]
             w.accumulator_word[data + k] = word if kind == SLICE else ~word
-    if kind != SLICE and t.family_flags[other] & HAS_BROKEN_PACKAGE:
+    if kind != SLICE and t.family_flags[other] & (HAS_BROKEN_PACKAGE | BROKEN_FAMILY):
         w.head[INEXACT] = 1
     return accumulator
 
@@ -532,21 +534,35 @@ def _intersect_conflict(t, w, position, family, slot, start, end):
         set_bit(w.changed, 0, position)
         set_bit(w.widened, 0, position)
         return PENDING
-    if family_words(t, w, family) == 0:
-        return _because(w, ERROR, FAMILY_NOT_FOUND, family, position, WIDENED)
-    if not mask_of_range(t, w, family, start, end, np.int64(0)):
+    reason = look_up(t, w, family, start, end)
+    if reason == PACKAGE_NOT_FOUND:
         return _because(w, FAILED, SCOPE_CONFLICT, family, position, NONE)
-    if holds_broken_package(t, w, family):
-        return _because(w, ERROR, BROKEN_PACKAGE, family, position, NONE)
+    if reason:
+        return _because(w, ERROR, reason, family, position, WIDENED)
     _narrow(t, w, position, w.scratch, np.int64(0), family_words(t, w, family))
     return PENDING
 
 
 @kernel
-def holds_broken_package(t, w, family):
+def look_up(t, w, family, start, end):
+    """Write the packages of a family that lie in a range to `work.scratch`. Returns 0, or the reason of an error.
+
+    Ports: rez.solver.PackageVariantCache.get_variant_slice (rez 3.4.0), which lists the family and loads what it finds.
+    """
+    if family < w.head[N_FAMILIES] and t.family_flags[family] & BROKEN_FAMILY:
+        return UNLISTED_FAMILY
+    if family_words(t, w, family) == 0:
+        return FAMILY_NOT_FOUND
+    if not mask_of_range(t, w, family, start, end, np.int64(0)):
+        return PACKAGE_NOT_FOUND
+    if t.family_flags[family] & HAS_BROKEN_PACKAGE and _holds_broken_package(t, w, family):
+        return BROKEN_PACKAGE
+    return 0
+
+
+@kernel
+def _holds_broken_package(t, w, family):
     """True when the mask in `work.scratch` holds a package that can't be loaded."""
-    if not t.family_flags[family] & HAS_BROKEN_PACKAGE:
-        return False
     first_variant = np.int64(t.family_variant_offsets[family])
     for k in range(family_words(t, w, family)):
         bits = w.scratch[k]
@@ -570,14 +586,11 @@ def _add_exactly(t, w):
         if family >= w.head[N_FAMILIES] or t.family_flags[family] & EPHEMERAL:
             add_scope(t, w, family, new_ephemeral(w, start, end, NONE, NONE, FRESH))
             continue
-        if family_words(t, w, family) == 0:
-            if w.head[ERROR_ON_MISSING]:
-                return _because(w, ERROR, FAMILY_NOT_FOUND, family, NONE, REQUIRED)
+        reason = look_up(t, w, family, start, end)
+        if reason == FAMILY_NOT_FOUND and not w.head[ERROR_ON_MISSING]:
             return _because(w, FAILED, MISSING_FAMILY, family, NONE, NONE)
-        if not mask_of_range(t, w, family, start, end, np.int64(0)):
-            return _because(w, ERROR, PACKAGE_NOT_FOUND, family, NONE, REQUIRED)
-        if holds_broken_package(t, w, family):
-            return _because(w, ERROR, BROKEN_PACKAGE, family, NONE, REQUIRED)
+        if reason:
+            return _because(w, ERROR, reason, family, NONE, REQUIRED)
         slot = new_slice(w, w.scratch, np.int64(0), family_words(t, w, family), NONE, FRESH)
         add_scope(t, w, family, slot)
     return PENDING

@@ -16,7 +16,7 @@ import numpy as np
 
 from rer_numba._jit import export_ir as _export_ir
 from rer_numba._jit import kernel
-from rer_numba.extraction import extract, holds_broken_package, settle
+from rer_numba.extraction import extract, look_up, settle
 from rer_numba.finalise import finalise
 from rer_numba.ranges import mask_of_range
 from rer_numba.reduction import reduce
@@ -35,14 +35,12 @@ from rer_numba.scopes import (
 )
 from rer_numba.splitting import sort_variants, split
 from rer_numba.state import (
-    BROKEN_PACKAGE,
     CONFLICT_RANGE,
     CYCLIC,
     EPHEMERAL_REQUEST,
     ERROR,
     EXHAUSTED,
     FAILED,
-    FAMILY_NOT_FOUND,
     FRESH,
     MAX_WORDS,
     N_CONTRIBUTIONS,
@@ -60,7 +58,6 @@ from rer_numba.state import (
     NO_RANGE,
     NUM_FAILS,
     NUM_SOLVES,
-    PACKAGE_NOT_FOUND,
     PENDING,
     REASON,
     REASON_FAMILY,
@@ -99,7 +96,8 @@ def solve(t, w):
     status = _first_phase(t, w)
     while status == PENDING:
         status = _solve_phase(t, w)
-        w.head[NUM_SOLVES] += 1
+        if status != ERROR:  # rez counts a step when it returns
+            w.head[NUM_SOLVES] += 1
         if status == SOLVED:
             status = finalise(t, w)
             if status == CYCLIC:
@@ -145,7 +143,7 @@ def _first_phase(t, w):
         elif flags & EPHEMERAL_REQUEST:
             slot = new_ephemeral(w, start, end, request, NONE, FRESH)
         else:
-            reason = _requested_slice(t, w, family, start, end)
+            reason = look_up(t, w, family, start, end)
             if reason:
                 w.head[REASON] = reason
                 w.head[REASON_FAMILY] = family
@@ -172,18 +170,6 @@ def _conflict_slot(t, w, family, request, start, end):
     w.slot_kind[slot] = CONFLICT_RANGE
     w.slot_request[slot] = request
     return slot
-
-
-@kernel
-def _requested_slice(t, w, family, start, end):
-    """Write the mask of a request to `work.scratch`. Returns 0, or the reason of an error."""
-    if family_words(t, w, family) == 0:
-        return FAMILY_NOT_FOUND
-    if not mask_of_range(t, w, family, start, end, np.int64(0)):
-        return PACKAGE_NOT_FOUND
-    if holds_broken_package(t, w, family):
-        return BROKEN_PACKAGE
-    return 0
 
 
 @kernel

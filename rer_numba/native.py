@@ -69,6 +69,8 @@ def load_code(code: bytes) -> NativeFunction:
         engine = llvm.create_mcjit_compiler(module, target_machine())
         engine.remove_module(module)
         object_file = llvm.ObjectFileRef.from_data(code)
+        if not object_file:
+            raise ValueError("no object file")
         engine.add_object_file(object_file)
         engine.finalize_object()
         address = engine.get_function_address(ENTRY)

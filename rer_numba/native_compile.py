@@ -176,9 +176,12 @@ def compile_here(module_name: str, cpu: str, features: str) -> Compiled:
         This host's.
     """
     try:
-        ir, symbol = importlib.import_module(module_name).export_ir()
+        module = importlib.import_module(module_name)
     except ImportError as error:
         raise NativeError(f"the solver must be compiled here, which needs Numba: {error}") from error
+    if getattr(sys.modules.get("numba.core.config"), "DISABLE_JIT", False):
+        raise NativeError("the solver must be compiled here, and NUMBA_DISABLE_JIT forbids it")
+    ir, symbol = module.export_ir()
     return emit(ir, symbol, cpu, features)._replace(keyed=_numba_is_as_keyed())
 
 

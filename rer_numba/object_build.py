@@ -88,9 +88,11 @@ def _compile_alone(
             compiled = native_compile.compile_here(kernels.module, target.cpu, target.features)
         else:
             compiled = native_compile.compile_elsewhere(kernels.module, target.cpu)
-    if place and stamp and stamp.still_true():
-        if compiled.may_be_kept:
-            keep(place, compiled.code)
+    if place and stamp:
+        if not stamp.still_true():
+            warn_once("compiled kernels are not kept, since their sources were edited meanwhile")
+        elif not compiled.may_be_kept:
+            warn_once("compiled kernels are not kept, since they hang on settings or symbols of this very process")
         else:
-            warn_once("compiled kernels are not kept, since Numba's settings here are not the environment's")
+            keep(place, compiled.code)
     return compiled.code

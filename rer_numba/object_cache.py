@@ -60,7 +60,7 @@ def unpack(data: bytes, key: bytes) -> bytes | None:
     return code
 
 
-# -------------------------------------------------------------------------------------------------------------- places
+# --------------------------------------------------------------------------------------------------------------- places
 def cache_folder() -> str | None:
     """Return the user's cache folder, which need not exist, or None if the environment names none.
 
@@ -76,8 +76,8 @@ def cache_folder() -> str | None:
     if os.path.isabs(base):
         return os.path.join(base, "rer-numba")
     home = os.path.expanduser("~")
-    # a home that is missing is not ours to make: root could
-    if not os.path.isabs(home) or not os.path.isdir(home):
+    # A home that is missing is not ours to make: root could. An empty HOME would mean the root folder.
+    if os.environ.get("HOME") == "" or not os.path.isabs(home) or not os.path.isdir(home):
         return None
     return os.path.join(home, *(("Library", "Caches") if sys.platform == "darwin" else (".cache",)), "rer-numba")
 

@@ -2,8 +2,8 @@
 
 Three parts, each one line of text per fact, so that a difference can be seen and not only detected:
 
-- the *code*: kernel sources, package version, mode, pointer size, system;
-- the *target*: CPU name and features;
+- the *code*: kernel sources, package version, pointer size, system;
+- the *target*: CPU name and features, Numba's settings;
 - the *tools*: Numba, llvmlite, Python.
 
 An object in the user's cache answers for all three. One shipped with the package answers for the first and for a CPU
@@ -95,14 +95,16 @@ def object_key(kernels: KernelSet, target: Target) -> bytes:
     """Return the key of an object in the user's cache, 32 bytes. Raises OSError if a source cannot be read."""
     kind = HOST if target.is_host else "named"
     facts = (*_code_facts(kernels), f"triple={llvm.get_process_triple()}", *_tool_facts())
-    return _digest(*facts, f"cpu={kind} {target.cpu}", f"features={target.features}")
+    return _digest(*facts, f"mode={_mode()}", f"cpu={kind} {target.cpu}", f"features={target.features}")
 
 
 def portable_key(kernels: KernelSet, cpu: str) -> bytes:
     """Return the key of a shipped object, 32 bytes. Raises OSError if a source cannot be read."""
     # macOS has the release of the system in its triple, hence only the architecture of it
-    machine = llvm.get_process_triple().partition("-")[0]
-    return _digest(*_code_facts(kernels), f"machine={machine} {sys.platform}", f"cpu=named {cpu}")
+    machine = f"machine={llvm.get_process_triple().partition('-')[0]} {sys.platform}"
+    # of Numba's settings only this one changes what the code does
+    checks = os.environ.get("NUMBA_BOUNDSCHECK", "") not in ("", "0")
+    return _digest(*_code_facts(kernels), machine, f"checks={checks}", f"cpu=named {cpu}")
 
 
 class SourceStamp:
@@ -135,9 +137,13 @@ def _code_facts(kernels: KernelSet) -> Iterator[str]:
     yield f"layout={LAYOUT}"
     yield f"version={getattr(importlib.import_module('rer_numba'), '__version__', '')}"
     yield f"pointer={sys.maxsize.bit_length() + 1} {sys.byteorder}"
-    yield f"mode={sorted(i for i in os.environ.items() if i[0].startswith('NUMBA_') and i[0] not in _HARMLESS)}"
     for name in kernels.sources:
         yield f"source={name} {digest(_read(os.path.join(kernels.folder, name))).hex()}"
+
+
+def _mode() -> list[tuple[str, str]]:
+    """Return the settings of Numba that may change its machine code."""
+    return sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in _HARMLESS)
 
 
 def _tool_facts() -> Iterator[str]:

@@ -64,7 +64,7 @@ def load_native(*, cpu: str | None = None, kernels: KernelSet = KERNELS) -> Nati
 
     Notes
     -----
-    Warm: 3 ms beyond ``import llvmlite.binding``.
+    Warm, with 112 kB of code: 3.6 ms beyond ``import llvmlite.binding``, 1.3 of them this import (2026-11-20).
     """
     name = _choose_cpu(cpu)
     with _guard:
@@ -126,12 +126,13 @@ def _warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> WarmObje
 def _place_to_warm(cpu: str, target: Target, prebuilt_folder: str | None, kernels: KernelSet) -> Place:
     if prebuilt_folder is None:
         place = _own_place(kernels, target)
-        if place is None:
-            raise NativeError("there is no folder for compiled kernels; RER_NUMBA_CACHE_DIR can name one")
-        return place
-    if target.is_host:
+    elif target.is_host:
         raise NativeError("an object to be shipped needs the name of a CPU")
-    return _shipped_place(kernels, cpu, prebuilt_folder)
+    else:
+        place = _shipped_place(kernels, cpu, os.path.abspath(prebuilt_folder))
+    if place is None:
+        raise NativeError("there is no folder for compiled kernels; RER_NUMBA_CACHE_DIR can name one")
+    return place
 
 
 # -------------------------------------------------------------------------------------------------------------- the CPU
@@ -183,38 +184,36 @@ def _host_features(name: str) -> set[str]:
 
 # ------------------------------------------------------------------------------------------------------ where code lies
 def _own_place(kernels: KernelSet, target: Target) -> Place | None:
-    """Return the place in the user's cache, or None if there is no folder for one."""
+    """Return the place in the user's cache, or None if there is no folder for one or no source to name it after."""
     folder = cache_folder()
     if folder is None:
         return None
-    key = object_key(kernels, target)
+    try:
+        key = object_key(kernels, target)
+    except OSError as error:
+        warn_once(f"the sources of the solver cannot be read: {error}")
+        return None
     return Place(os.path.join(folder, file_name(target.cpu, key)), key, shipped=False)
 
 
-def _shipped_place(kernels: KernelSet, cpu: str, folder: str) -> Place:
-    key = portable_key(kernels, cpu)
-    return Place(os.path.join(folder, file_name(cpu, key)), key, shipped=True)
-
-
-def _places(name: str, target: Target, kernels: KernelSet) -> tuple[Place | None, Place | None]:
-    """Return where to look: the user's cache, the package."""
+def _shipped_place(kernels: KernelSet, cpu: str, folder: str) -> Place | None:
+    """Return the place of an object that came with the package, or None if there is no source to name it after."""
     try:
-        own = _own_place(kernels, target)
-        return own, None if name == HOST else _shipped_place(kernels, name or PORTABLE, kernels.prebuilt)
-    except OSError as error:
-        warn_once(f"compiled kernels cannot be looked up, so every process compiles them: {error}")
-        return None, None
+        key = portable_key(kernels, cpu)
+    except OSError:
+        return None
+    return Place(os.path.join(folder, file_name(cpu, key)), key, shipped=True)
 
 
 def _load(name: str, kernels: KernelSet) -> NativeFunction:
     """Load from the first place that has the object, or compile it. `name` is "" for whatever is best here."""
     target = find_target(name or None)
-    own, shipped = _places(name, target, kernels)
-    for place in (own, shipped):
-        code = place.read() if place else None
-        if code is not None:
-            return load_code(code)
-    return load_code(_compile(kernels, target, own))
+    own = _own_place(kernels, target)
+    code = own.read() if own else None
+    if code is None and name != HOST:
+        shipped = _shipped_place(kernels, name or PORTABLE, kernels.prebuilt)
+        code = shipped.read() if shipped else None
+    return load_code(code if code is not None else _compile(kernels, target, own))
 
 
 def _compile(kernels: KernelSet, target: Target, place: Place | None) -> bytes:

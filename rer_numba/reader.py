@@ -65,6 +65,10 @@ class Reader(Lookup):
         """The error that loading it raises, or NONE."""
         return int(self._tables.package_error[package])
 
+    def family_error(self, family: int) -> int:
+        """The error that listing a family raises, or NONE."""
+        return int(self._tables.family_error[family])
+
     def variant_error(self, variant: int) -> int:
         """The error that looking at its requirements raises, or NONE."""
         return int(self._variant_error[variant])

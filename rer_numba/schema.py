@@ -45,6 +45,7 @@ EXCLUSIVE_LOWER = 4
 HAS_BROKEN_VARIANT = 1
 HAS_BROKEN_PACKAGE = 2
 EPHEMERAL = 4
+BROKEN_FAMILY = 8
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,10 @@ _FACTS = (
     _c("range_cut", "int64", "@range_offsets", "Lower and upper cut in turn, ascending."),
     # families
     _c("family_text", "int32", "family", "The name.", refers="text", kernel=False),
-    _c("family_flags", "int32", "family", "1: has a variant whose own requirements conflict; 2: has a package that "
-       "cannot be loaded; 4: ephemeral."),
+    _c("family_flags", "int32", "family", "1: has a variant whose requirements cannot be used; 2: has a package that "
+       "cannot be loaded; 4: ephemeral; 8: cannot be listed."),
+    _c("family_error", "int32", "family", "The error that listing its packages raises.", refers="error",
+       optional=True, kernel=False),
     _c("family_package_offsets", "int32", "family + 1", "The packages of each family."),
     _c("family_variant_offsets", "int32", "family + 1", "The variants of each family."),
     # packages
@@ -229,6 +232,7 @@ class Tables(namedtuple("Tables", [column.name for column in COLUMNS])):  # type
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> IntArray: ...
+        def _replace(self, **columns: IntArray) -> Tables: ...
 
 
 KERNEL_COLUMNS: tuple[Column, ...] = tuple(

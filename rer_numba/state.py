@@ -67,7 +67,7 @@ from rer_numba.schema import IntArray
 (MERGE_CONFLICT, SCOPE_CONFLICT, TOTAL_REDUCTION, MISSING_FAMILY) = range(1, 5)
 
 # --- reasons of an error
-(FAMILY_NOT_FOUND, PACKAGE_NOT_FOUND, BROKEN_PACKAGE, BROKEN_VARIANT) = range(11, 15)
+(FAMILY_NOT_FOUND, PACKAGE_NOT_FOUND, UNLISTED_FAMILY, BROKEN_PACKAGE, BROKEN_VARIANT) = range(11, 16)
 REQUESTED, REQUIRED, WIDENED = range(3)  # REASON_OTHER of the first two: who asked
 
 # --- kinds and origins of slots

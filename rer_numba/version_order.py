@@ -26,6 +26,7 @@ starts with it, since a key can only go on with 02 or 03.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache, total_ordering
 from typing import ClassVar
 
@@ -105,7 +106,8 @@ class Version:
     key : bytes
         Its order, see the head of this module.
     inf : Version
-        Greater than every version. It is false like the empty version, as in rez.
+        Greater than every version, and one object: copies and pickles of it are it. It is false like the empty
+        version, as in rez.
 
     Raises
     ------
@@ -156,6 +158,13 @@ class Version:
 
     def __repr__(self) -> str:
         return f"Version({self.text!r})"
+
+    def __reduce__(self) -> tuple[Callable[..., Version], tuple[str, ...]]:
+        return (_infinity, ()) if self.key == _INF_KEY else (Version, (self.text,))
+
+
+def _infinity() -> Version:
+    return Version.inf
 
 
 def _make_infinity() -> Version:

@@ -5,8 +5,8 @@ A range is a list of bounds; a bound is the versions between two cuts (see rer_n
 Invariants
 ----------
 - Objects are not changed once made.
-- A range is normalised (sorted, no two bounds touch) except where rez's own union leaves it otherwise. Nothing here may
-  therefore assume it: each operation walks the bounds as rez does, see the REZ-QUIRK notes.
+- The bounds of a range are sorted and share no version. Two may touch where rez's own union leaves them so; see the
+  REZ-QUIRK notes. Only an impossible range that somebody insisted on (`invalid_bound_error=False`) may be otherwise.
 - Where two equal ends meet that are spelled differently, the one that rez keeps is kept.
 """
 
@@ -22,9 +22,6 @@ from rer_numba.range_text import RangeSyntaxError, parse_part
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version, places_around, upper_cut, version_key
 
 __all__ = ["Bound", "Cut", "Version", "VersionRange", "version_key"]
-
-# rez searches ranges of fewer bounds one by one; the two searches differ on a range that is not normalised.
-_FEW_BOUNDS = 5
 
 _ANY = Bound(BOTTOM, TOP)
 
@@ -243,7 +240,8 @@ class VersionRange:
         Raises
         ------
         VersionError
-            REZ-QUIRK: two bounds touch, as the union may leave them, so the gap is empty (test_union_quirks).
+            REZ-QUIRK: two bounds touch, as the union may leave them, so the gap is empty
+            (test_touching_pieces_have_no_inverse).
         """
         if self.is_any():
             return None
@@ -252,18 +250,14 @@ class VersionRange:
         gaps = [(start, end) for start, end in zip(starts, ends, strict=True) if start is not BOTTOM or end is not TOP]
         return VersionRange.from_bounds([Bound(start, end) for start, end in gaps])
 
+    def _around(self, places: tuple[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
+        """Give the bounds, at most two, among which is one that overlaps with `places` if any does."""
+        at = bisect_left(self.places, places)
+        return self.places[max(at - 1, 0) : at + 1]
+
     def issuperset(self, other: VersionRange) -> bool:
-        """Tell whether each bound of `other` lies in a bound of this range."""
-        first = 0
-        for inner in other.places:
-            at = bisect_left(self.places, inner, first)
-            if at and _encloses(self.places[at - 1], inner):
-                first = at - 1
-            elif at < len(self.places) and _encloses(self.places[at], inner):
-                first = at
-            else:
-                return False
-        return True
+        """Tell whether each bound of `other` lies in one bound of this range."""
+        return all(any(_encloses(outer, inner) for outer in self._around(inner)) for inner in other.places)
 
     def issubset(self, other: VersionRange) -> bool:
         """Tell whether each bound of this range lies in a bound of `other`."""
@@ -271,25 +265,13 @@ class VersionRange:
 
     def intersects(self, other: VersionRange) -> bool:
         """Tell whether some version lies in both ranges."""
-        fewer, more = sorted((self.places, other.places), key=len)
-        if len(more) < _FEW_BOUNDS:
-            return any(_overlap(one, two) for one in fewer for two in more)
-        first = 0
-        for one in fewer:
-            at = bisect_left(more, one, first)
-            if any(_overlap(two, one) for two in more[max(at - 1, 0) : at + 1]):
-                return True
-            first = max(at - 1, 0)
-        return False
+        fewer, more = sorted((self, other), key=len)
+        return any(_overlap(one, two) for one in fewer.places for two in more._around(one))
 
     def contains_version(self, version: Version) -> bool:
         """Tell whether `version` lies in the range."""
         inner = places_around(version)
-        if len(self.places) < _FEW_BOUNDS:
-            # The first bound that the version does not lie above decides.
-            return next((places[0] <= inner[0] for places in self.places if inner[1] <= places[1]), False)
-        at = bisect_left(self.places, (inner[0], TOP.place))
-        return any(_encloses(places, inner) for places in self.places[max(at - 1, 0) : at + 1])
+        return any(_encloses(outer, inner) for outer in self._around(inner))
 
     def span(self) -> VersionRange:
         """Give the range from the lowest end to the highest."""

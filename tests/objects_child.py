@@ -8,12 +8,11 @@ import os
 import sys
 import threading
 import time
+from array import array
 from typing import Any
 
 KERNELS_FOLDER = sys.argv[3]
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), KERNELS_FOLDER]
-
-import numpy as np  # noqa: E402
 
 from rer_numba import objects, tell  # noqa: E402
 from rer_numba.object_key import KernelSet  # noqa: E402
@@ -23,12 +22,9 @@ KERNELS = KernelSet(sys.argv[2], KERNELS_FOLDER, (f"{sys.argv[2]}.py",), sys.arg
 
 def answer(function: Any, first: int = 5) -> int:
     """Ask a kernel: for 5 the canned one gives 3 * 5 + 1 = 16, the dummy one 3 * (0 + 1 + 2 + 3 + 4) = 30."""
-    if KERNELS.module == "canned_kernels":
-        table = np.array([first, 1], np.int64)
-        return int(function(table.ctypes.data))
-    values = np.arange(first, dtype=np.int64)
-    table = np.array([first, values.ctypes.data], np.int64)
-    return int(function(table.ctypes.data))
+    values = array("q", range(first))
+    table = array("q", [first, 1 if KERNELS.module == "canned_kernels" else values.buffer_info()[0]])
+    return int(function(table.buffer_info()[0]))
 
 
 def plain(**options: Any) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def ascending_versions(rng: random.Random, count: int) -> list[str]:
 
 
 def _range_text(rng: random.Random, versions: Sequence[str], fitting: int, tight: bool) -> str:
-    """A range, with its separator, that holds ``versions[fitting]`` unless a neighbour's bound cuts it off."""
+    """Make a range, with its separator, that holds ``versions[fitting]`` unless a neighbour's bound cuts it off."""
     here = versions[fitting]
     low = versions[rng.randint(0, fitting)]
     high = versions[rng.randint(fitting, len(versions) - 1)]
@@ -93,7 +93,7 @@ _version = lru_cache(maxsize=4096)(Version)
 
 
 def valid_requirement(text: str, fallback: str) -> str:
-    # Bounds are combined blindly; '>2<2' and the like are no business of the solver.
+    """Return `text`, or `fallback` if rez cannot parse it: bounds are combined blindly ('>2<2')."""
     try:
         _requirement(text)
     except VersionError:
@@ -142,6 +142,7 @@ class Draft:
         self.requests = self._make_requests()
 
     def case(self, origin: str) -> Case:
+        """Finish: repair what conflicts with itself by accident, and hand the packages in in random order."""
         packages = [self._repaired(package) for package in self.packages]
         self.rng.shuffle(packages)
         return Case(packages, self.requests, self.options, origin)
@@ -179,14 +180,17 @@ class Draft:
         return text
 
     def ephemeral(self) -> str:
+        """Make a requirement on an ephemeral, without a conflict sign: packages may not conflict with ephemerals."""
         return self.rng.choice(EPHEMERAL_NAMES) + self.rng.choice(
             ("", "-1", "-1", "-2", "-1+", "<2", "-1.5+<3", "==1", "-1|2", "-0+<2", "-2+")
         )
 
     def random_name(self) -> str:
+        """Pick a family."""
         return self.rng.choice(self.names)
 
     def targets_below(self, name: str, count: int) -> list[str]:
+        """Pick up to `count` families that `name` may require without making a cycle."""
         below = self.names[self.names.index(name) + 1 :]
         return self.rng.sample(below, min(count, len(below)))
 
@@ -243,6 +247,7 @@ class Draft:
     # -- for spices
 
     def replace_package(self, position: int, **changes: object) -> None:
+        """Change attributes of one package."""
         self.packages[position] = replace(self.packages[position], **changes)
 
     def add_requirement(self, text: str, *, somewhere: bool = True) -> None:
@@ -257,4 +262,5 @@ class Draft:
             self.replace_package(position, requires=[*package.requires, text])
 
     def add_request(self, text: str) -> None:
+        """Put a requirement somewhere into the request."""
         self.requests.insert(self.rng.randint(0, len(self.requests)), text)

@@ -18,27 +18,27 @@ from tests.random_draft import (
 
 
 def _maze(draft: Draft) -> None:
-    """Gates whose variants go through different helpers, and helpers that want different versions of one lock.
+    """Gates whose variants go through different roads, and roads that want different versions of one lock.
 
-    No helper is in the solve before a gate has chosen it, so no reduction can foresee the conflict: rez must try the
+    No road is in the solve before a gate has chosen it, so no reduction can foresee the conflict: rez must try the
     combinations one by one.
     """
     rng = draft.rng
     spare = rng.sample([name for name in FAMILY_NAMES if name not in draft.names], 10)
-    lock, gates, helpers = spare[0], spare[1 : rng.randint(4, 5)], spare[5 : rng.randint(8, 10)]
-    draft.names += [*gates, *helpers, lock]
+    lock, gates, roads = spare[0], spare[1 : rng.randint(4, 5)], spare[5 : rng.randint(8, 10)]
+    draft.names += [*gates, *roads, lock]
     draft.versions[lock] = ascending_versions(rng, rng.randint(3, 5))
     draft.packages += [Package(lock, version) for version in draft.versions[lock]]
-    for helper in helpers:
-        draft.versions[helper] = ascending_versions(rng, rng.randint(1, 2))
-        for version in draft.versions[helper]:
+    for road in roads:
+        draft.versions[road] = ascending_versions(rng, rng.randint(1, 2))
+        for version in draft.versions[road]:
             fitting = rng.sample(draft.versions[lock], 1 + (rng.random() < 0.15))
-            draft.packages.append(Package(helper, version, [lock + "|".join(f"=={text}" for text in fitting)]))
+            draft.packages.append(Package(road, version, [lock + "|".join(f"=={text}" for text in fitting)]))
     for gate in gates:
         draft.versions[gate] = ascending_versions(rng, rng.randint(1, 2))
         for version in draft.versions[gate]:
-            through = rng.sample(helpers, rng.randint(2, 3))
-            variants = [[draft.requirement(helper, rng.random(), plain=True, tight=0.3)] for helper in through]
+            through = rng.sample(roads, rng.randint(2, 3))
+            variants = [[draft.requirement(road, rng.random(), plain=True, tight=0.3)] for road in through]
             draft.packages.append(Package(gate, version, [], variants))
     draft.requests += rng.sample([*gates, lock], len(gates) + 1)
 

@@ -1,7 +1,7 @@
 """Makes valid tables without the encoder: slow, obvious loops over a plain description of a repository.
 
-Versions are numbers here: the version of rank 3 is spelled "3.0". A requirement is a family, cuts and flags. `small_tables`
-is a repository written by hand that has one of everything, `random_tables` a bigger one.
+Versions are numbers here: the version of rank 3 is spelled "3.0". A requirement is a family, cuts and flags.
+`small_tables` is a repository written by hand that has one of everything, `random_tables` a bigger one.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ class Package:
 
 
 Spec = dict[str, list[Package]]
+
+
+def same(left: Tables, right: Tables) -> bool:
+    """Equal in type and content, column by column."""
+    pairs = [(getattr(left, column.name), getattr(right, column.name)) for column in COLUMNS]
+    return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
 
 
 def before(rank: int) -> int:
@@ -155,9 +161,7 @@ class _Maker:
     def __init__(self, spec: Spec) -> None:
         self.packages = [(name, package) for name in sorted(spec) for package in spec[name]]
         self.variants = [(name, variant) for name, package in self.packages for variant in package.variants]
-        self.requirements = list(
-            dict.fromkeys(r for _, v in self.variants for r in [*v.requires, *v.build_requires])
-        )
+        self.requirements = list(dict.fromkeys(r for _, v in self.variants for r in [*v.requires, *v.build_requires]))
         self.families = sorted({*spec, *(r.family for r in self.requirements)})
         self.family_id = {name: i for i, name in enumerate(self.families)}
         self.requirement_id = {requirement: i for i, requirement in enumerate(self.requirements)}
@@ -222,9 +226,7 @@ class _Maker:
         broken_variant = any(v.error for v in self.variants_of.get(name, []))
         broken_package = any(p.error for owner, p in self.packages if owner == name)
         return (
-            HAS_BROKEN_VARIANT * broken_variant
-            | HAS_BROKEN_PACKAGE * broken_package
-            | EPHEMERAL * name.startswith(".")
+            HAS_BROKEN_VARIANT * broken_variant | HAS_BROKEN_PACKAGE * broken_package | EPHEMERAL * name.startswith(".")
         )
 
     def _packages(self) -> None:

@@ -87,14 +87,23 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-@pytest.fixture
-def warm_world(world: World) -> World:
-    """A world with one object, of the canned kernels."""
+@pytest.fixture(scope="session")
+def first_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The world that `warm_world` copies."""
+    world = World(tmp_path_factory.mktemp("first"))
     world.run()
     return world
 
 
-# ------------------------------------------------------------------------------------------------------------- good days
+@pytest.fixture
+def warm_world(world: World, first_world: World) -> World:
+    """A world with one object, of the canned kernels, and one compilation in its log."""
+    shutil.copytree(first_world.cache, world.cache)
+    shutil.copy(first_world.log, world.log)
+    return world
+
+
+# ------------------------------------------------------------------------------------------------------------ good days
 def test_cold_compiles_and_warm_needs_no_numba(world: World) -> None:
     """The heart of it, with Numba's own IR."""
     cold = world.run(module="dummy_kernels")
@@ -138,7 +147,7 @@ def test_eight_cold_processes_compile_once(world: World) -> None:
     assert [o.said["answer"] for o in outcomes] == [CANNED] * 8
     assert world.compilations() == 1
     assert world.others() == []
-    assert sum("waiting" in o.stderr for o in outcomes) == 7
+    assert any("waiting" in o.stderr for o in outcomes)
 
 
 @POSIX
@@ -186,7 +195,7 @@ def test_a_very_old_lock_does_not_block(warm_world: World) -> None:
     assert warm_world.others() == []
 
 
-# ----------------------------------------------------------------------------------------------------------- what is said
+# --------------------------------------------------------------------------------------------------------- what is said
 def test_compiling_says_two_lines(world: World) -> None:
     """One at the beginning, one at the end; no clock unless a terminal shows it."""
     lines = world.run().stderr.splitlines()
@@ -209,7 +218,7 @@ def test_a_terminal_shows_a_clock(world: World) -> None:
     env = {**os.environ, "RER_NUMBA_CACHE_DIR": str(world.cache), "CANNED_LOG": str(world.log), "CANNED_SECONDS": "1.3"}
     subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
     text = os.read(ours, 10_000).decode()
-    assert text.count(" s\r") + text.count(" s") >= 3
+    assert text.count("\rrer-numba:") >= 2
     assert "\r" + " " * 40 + "\r" in text
 
 
@@ -218,7 +227,7 @@ def test_no_stderr_is_no_trouble(world: World) -> None:
     assert world.run("without_stderr").said["answer"] == CANNED
 
 
-# ------------------------------------------------------------------------------------------------------------ damaged file
+# --------------------------------------------------------------------------------------------------------- damaged file
 def _flip(at: int) -> Callable[[bytes], bytes]:
     return lambda data: data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
@@ -243,14 +252,13 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_made_again(warm_world: World, damage: str) -> None:
-    """Right answer, one compilation, and a good file afterwards."""
+    """Right answer, one compilation, and the same file as before afterwards."""
     [file] = warm_world.objects()
     good = file.read_bytes()
     file.write_bytes(DAMAGES[damage](good))
     assert warm_world.run().said["answer"] == CANNED
-    assert warm_world.run().said["answer"] == CANNED
     assert warm_world.compilations() == 2
-    assert len(file.read_bytes()) == len(good)
+    assert file.read_bytes() == good
 
 
 def test_eight_processes_meet_a_damaged_file(warm_world: World) -> None:
@@ -287,10 +295,10 @@ def test_things_that_are_no_files(warm_world: World, kind: str, tmp_path: Path) 
     assert warm_world.compilations() == 2 and file.is_file() and not file.is_symlink()
 
 
-# ------------------------------------------------------------------------------------------------------- others can write
+# ----------------------------------------------------------------------------------------------------- others can write
 @POSIX
 @pytest.mark.parametrize("what", ["file", "folder"])
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
+@pytest.mark.parametrize("mode", [0o707, 0o720])
 def test_what_others_can_write_is_not_run(warm_world: World, what: str, mode: int) -> None:
     """A warning, and a compilation of one's own."""
     [file] = warm_world.objects()
@@ -317,7 +325,7 @@ def test_what_belongs_to_others_is_not_run(warm_world: World, what: str) -> None
     assert warm_world.compilations() == 2
 
 
-# ---------------------------------------------------------------------------------------------------------- no good folder
+# ------------------------------------------------------------------------------------------------------- no good folder
 def _places_without_room(tmp_path: Path) -> dict[str, dict[str, str | None]]:
     file = tmp_path / "file"
     file.write_text("")
@@ -333,9 +341,9 @@ def _places_without_room(tmp_path: Path) -> dict[str, dict[str, str | None]]:
 
 
 @pytest.mark.parametrize("place", ["a file", "under a file", "read-only", "missing home", "no home", "home is a file"])
-@pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["", "warnings are errors"])
-def test_without_a_folder_work_goes_on(world: World, tmp_path: Path, place: str, options: tuple[str, ...]) -> None:
-    """Compiled in memory, with one warning."""
+def test_without_a_folder_work_goes_on(world: World, tmp_path: Path, place: str) -> None:
+    """Compiled in memory, with one warning, which is no exception even where warnings are."""
+    options = ("-W", "error") if place in ("a file", "no home") else ()
     if place == "read-only" and not Path("/proc").exists():
         pytest.skip("no /proc")
     outcome = world.run(options=options, RER_NUMBA_QUIET="1", **_places_without_room(tmp_path)[place])
@@ -352,7 +360,7 @@ def test_a_full_disk(world: World) -> None:
     assert list(world.cache.iterdir()) == []
 
 
-# ------------------------------------------------------------------------------------------------------------ other objects
+# -------------------------------------------------------------------------------------------------------- other objects
 def test_an_edit_asks_for_new_code(warm_world: World) -> None:
     """The new answer, and the old file stays for whoever still has the old source."""
     source = warm_world.kernels / "canned_kernels.py"
@@ -431,6 +439,14 @@ def test_warmup(world: World) -> None:
     assert first[:2] == again[:2] and first[3] == again[3] > 0
     assert first[2] > 0 and again[2] == 0
     assert world.run().said["answer"] == CANNED and world.compilations() == 1
+
+
+def test_sources_that_cannot_be_read(world: World) -> None:
+    """Code that nothing can be known about is compiled, and not kept."""
+    (world.kernels / "canned_kernels.py").unlink()
+    outcome = world.run(PYTHONPATH=str(HERE))
+    assert outcome.said["answer"] == CANNED and "cannot be read" in outcome.stderr
+    assert not world.cache.exists()
 
 
 def test_without_numba_and_without_an_object(world: World) -> None:

@@ -45,9 +45,10 @@ def test_version_order() -> None:
     texts = Texts(2)
     spelled = ["", "1", "1.0", "1-0", "1_", "1_.0", "01", "001", "0", "00", "a", "a1", "1a", "A", "_", "1.a", "1.A"]
     spelled += ["9" * 239, "9" * 240, "1" + "0" * 240, "1" + "0" * 255, "1" + "0" * 256, "9" * 4000, "0" * 300 + "1"]
-    spelled += [texts.version() for _ in times(130)]
-    pairs = [(Version(text), REZ.Version(text)) for text in spelled] + [(Version.inf, REZ.Version.inf)]
-    for (a, x), (b, y) in itertools.product(pairs, repeat=2):
+    both = [(Version(text), REZ.Version(text)) for text in spelled] + [(Version.inf, REZ.Version.inf)]
+    several = [(Version(text), REZ.Version(text)) for text in (texts.version() for _ in times(200))]
+    pairs = [texts.rng.choices(several, k=2) for _ in times(10_000)]
+    for (a, x), (b, y) in itertools.chain(itertools.product(both, repeat=2), pairs):
         assert (a < b, a == b, a > b, a <= b, a >= b) == (x < y, x == y, x > y, x <= y, x >= y), (str(a), str(b))
         assert (a.key < b.key, a.key == b.key) == (x < y, x == y), (str(a), str(b))
         assert a != b or hash(a) == hash(b), (str(a), str(b))
@@ -320,3 +321,8 @@ def test_values_pickle(value: Any) -> None:
     copy = pickle.loads(pickle.dumps(value))
     assert (type(copy), copy, str(copy)) == (type(value), value, str(value))
     assert outcome(hash, copy) == outcome(hash, value)
+
+
+def test_infinity_is_one_object() -> None:
+    copy = pickle.loads(pickle.dumps(VersionRange("1+")))
+    assert copy.bounds[0].upper_version is Version.inf

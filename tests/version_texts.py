@@ -148,11 +148,13 @@ class Texts:
                 return text
 
     def requirement(self) -> str:
-        """Give one with a good name and range, though `PackageRequest` may refuse it ('!.feat')."""
-        sign = self.rng.choice(("", "", "", "!", "!", "~"))
-        if self.rng.random() < 0.15:
-            return sign + self.rng.choice(NAMES)
-        return sign + self.rng.choice(NAMES) + self.rng.choice("---@#") + self.good_range()
+        """Give one that rez's `Requirement` accepts; its `PackageRequest` may not ('!.feat')."""
+        while True:
+            text = self.rng.choice(("", "", "", "!", "!", "~")) + self.rng.choice(NAMES)
+            if self.rng.random() > 0.15:
+                text += self.rng.choice("---@#") + self.range()
+            if accepts(REZ.Requirement, text):
+                return text
 
     def loose_requirement(self) -> str:
         """Give one with any sign, name and range, and perhaps nothing between the last two."""

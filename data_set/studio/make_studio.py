@@ -1,7 +1,7 @@
 """The truth behind packages.json and requests.json of the studio data set: an imaginary animation studio.
 
-``python data_set/studio/make_studio.py`` writes both files beside itself, always the same bytes. Requirements are written
-as one string, separated by spaces; variants are separated by slashes. A version carries its release month.
+``python data_set/studio/make_studio.py`` writes both files beside itself, always the same bytes. Requirements are one
+string here, separated by spaces; variants are separated by slashes. A version carries its release month.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ releases("cuda", "11.8.0@2022-10 12.1.1@2023-05", "platform-linux .gpu-1")
 
 # ---- libraries, in the steps of the yearly reference platform
 
+PYTHON_AND_BOOST = "python-3.9 boost-1.76 / python-3.10 boost-1.80 / python-3.11 boost-1.82"
 releases("boost", "1.70.0@2019-11 1.76.0@2021-11 1.80.0@2022-11 1.82.0@2023-11", "platform", build="gcc cmake-3.20+")
 releases("tbb", "2019.9@2019-11 2020.3@2021-01 2021.11@2023-12", "platform", build="gcc cmake")
 releases("imath", "3.0.5@2021-06 3.1.9@2023-06", "platform", build="gcc-9+ cmake-3.20+")
@@ -57,21 +58,13 @@ release("openexr", "2.4.3", "2021-05", "platform !imath", build="gcc cmake")
 releases("openexr", "3.1.11@2023-07 3.2.1@2023-10", "imath-3.1+<3.2 platform", build="gcc-9+ cmake")
 releases("ptex", "2.3.2@2019-06 2.4.2@2022-12", "platform", build="gcc cmake")
 release("alembic", "1.7.16", "2020-10", "openexr-2", build="gcc cmake")
-release(
-    "alembic",
-    "1.8.5",
-    "2023-03",
-    "imath-3.1",
-    "python-3.9 boost-1.76 / python-3.10 boost-1.80 / python-3.11 boost-1.82",
-)
+release("alembic", "1.8.5", "2023-03", "imath-3.1", PYTHON_AND_BOOST)
 release("ocio", "1.1.1", "2019-07", "", "python-2.7 / python-3.7")
 release("ocio", "2.1.3", "2022-12", "openexr-3.1", "python-3.7 / python-3.9")
 releases("ocio", "2.2.1@2023-02 2.3.0@2023-10", "openexr-3.1+ imath-3.1", "python-3.9 / python-3.10 / python-3.11")
 release("oiio", "2.2.21", "2022-03", "openexr-2.4 ocio-1 boost-1.70", "python-2.7 / python-3.7")
 release("oiio", "2.4.17", "2023-11", "openexr-3.1 ocio-2.1+<2.3", "python-3.7 boost-1.76 / python-3.9 boost-1.76")
-release(
-    "oiio", "2.5.5", "2023-12", "openexr-3.1+ ocio-2.2+", "python-3.9 boost-1.76 / python-3.10 boost-1.80 / python-3.11"
-)
+release("oiio", "2.5.5", "2023-12", "openexr-3.1+ ocio-2.2+", PYTHON_AND_BOOST)
 release("openvdb", "8.2.0", "2021-10", "openexr-2.4 tbb-2019+<2020.9", "boost-1.70 / boost-1.76")
 releases("openvdb", "9.1.0@2022-06 10.0.1@2022-12", "imath-3.1 tbb-2020", "boost-1.76 / boost-1.80")
 release("openvdb", "11.0.0", "2023-11", "imath-3.1 tbb-2021 boost-1.82")
@@ -82,17 +75,11 @@ release("osl", "1.11.17", "2022-01", "oiio-2.2 openexr-2")
 release("osl", "1.12.14", "2023-09", "oiio-2.4+<2.6 imath-3.1", build="gcc-9+ cmake-3.20+")
 release("embree", "3.13.5", "2022-08", "tbb-2020", "platform-linux / platform-windows")
 release("embree", "4.3.0", "2023-08", "tbb-2021", "platform-linux / platform-windows")
-release(
-    "usd",
-    "21.11",
-    "2021-11",
-    "opensubdiv-3.4 ~alembic-1.7",
-    "python-2.7 boost-1.70 tbb-2019 / python-3.7 boost-1.70 tbb-2019",
-)
-release("usd", "22.11", "2022-11", "opensubdiv-3.4+ materialx-1.38 ~alembic-1.8",
-        "python-3.7 boost-1.76 tbb-2020 / python-3.9 boost-1.76 tbb-2020 / python-3.10 boost-1.80 tbb-2020")  # fmt: skip
-releases("usd", "23.05@2023-05 23.11@2023-11", "opensubdiv-3.5 materialx-1.38.8+ ~alembic-1.8 ~openvdb-9+",
-         "python-3.9 boost-1.76 tbb-2020 / python-3.10 boost-1.80 tbb-2020 / python-3.11 boost-1.82 tbb-2020")  # fmt: skip
+release("usd", "21.11", "2021-11", "opensubdiv-3.4 boost-1.70 tbb-2019 ~alembic-1.7", "python-2.7 / python-3.7")
+release("usd", "22.11", "2022-11", "opensubdiv-3.4+ materialx-1.38 tbb-2020 ~alembic-1.8",
+        "python-3.7 boost-1.76 / python-3.9 boost-1.76 / python-3.10 boost-1.80")  # fmt: skip
+releases("usd", "23.05@2023-05 23.11@2023-11",
+         "opensubdiv-3.5 materialx-1.38.8+ tbb-2020 ~alembic-1.8 ~openvdb-9+", PYTHON_AND_BOOST)  # fmt: skip
 releases("ffmpeg", "4.4.4@2021-12 6.0.1@2023-11", "platform")
 releases("qt", "5.12.6@2019-11 5.15.2@2020-11 6.5.3@2023-10", "platform", build="gcc cmake python-3.7+")
 release("pyside", "5.12.6", "2019-12", "qt-5.12 !python-3.9+", "python-2.7 / python-3.7")
@@ -194,7 +181,8 @@ release(
     "light_kit", "3.8.0", "2022-03", "pipe_ui-2 color_config-1 arnold-6", "maya-2020|2022 mtoa-4 / katana-5 ktoa-4.1"
 )
 releases("light_kit", "4.2.0@2023-06 4.4.1@2023-12", "pipe_ui-3 color_config-2 usd_pipeline-2.3+",
-         "maya-2024 mtoa-5.3+ / maya-2023 mtoa-5 / houdini-20 htoa-6.2+ / katana-7 ktoa-4.2 / katana-6|7 prman_katana-25+")  # fmt: skip
+         "maya-2024 mtoa-5.3+ / maya-2023 mtoa-5 / houdini-20 htoa-6.2+ / katana-7 ktoa-4.2 / katana prman_katana-25+",
+         )  # fmt: skip
 releases("look_kit", "2.2.0@2023-04 2.3.4@2023-12", "materialx-1.38.4+ usd_pipeline-2 texture_kit-1.4+",
          "houdini-20 htoa / houdini-19.5 htoa / maya mtoa / katana ktoa / maya vray_maya")  # fmt: skip
 releases("texture_kit", "1.2.0@2022-02", "oiio-2.2 ptex", "python-2.7 / python-3.7")
@@ -233,8 +221,8 @@ def request(
 ) -> None:
     """Add one named request.
 
-    `expected` is the status, with the failure kind or the error class; `options` are the keyword options of a solve that
-    are not the default.
+    `expected` is the status, with the failure kind or the error class; `options` are the keyword options of a solve
+    that are not the default.
     """
     requests.append(
         {
@@ -269,7 +257,7 @@ request(
 )
 request("build_geo_cache", "Build environment of a library", "geo_cache gcc cmake python-3.10", building=True)
 request("denoise", "Denoising where GPU and CPU libraries are at hand", "denoiser-2 cuda tbb embree")
-request("denoise_intersect", "The same, by the number of packages shared with the request", "denoiser-2 cuda tbb embree",
+request("denoise_intersect", "The same, by the number of packages that it shares", "denoiser-2 cuda tbb embree",
         variant_select_mode="intersection_priority")  # fmt: skip
 
 request("conflict_two_pythons", "Maya 2024 beside Nuke 13", "maya-2024 nuke-13", expected="failed DependencyConflicts")

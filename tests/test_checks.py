@@ -1,0 +1,202 @@
+"""What `rer_numba.checks` refuses, and that nothing else can lead a kernel astray."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rer_numba.checks import FACT_CHECKS, REQUIRES_CHECKS, check
+from rer_numba.schema import BUILDING, COLUMNS, CONFLICT, CUT_INF, NONE, Tables
+from tests.tables_factory import Package, make_tables, random_tables, small_tables
+from tests.tables_walk import walk
+
+SMALL = small_tables()
+RANDOM = random_tables(3)
+
+
+def changed(tables: Tables, **columns: Callable[[Any], Any]) -> Tables:
+    """The tables with some columns replaced by what a function makes of a writable copy."""
+    new = {}
+    for name, change in columns.items():
+        array = getattr(tables, name).copy()
+        result = change(array)
+        new[name] = array if result is None else np.asarray(result, dtype=array.dtype)
+    return tables._replace(**new)
+
+
+def put(*pairs: tuple[int, int]) -> Callable[[Any], None]:
+    """Set values of a column."""
+
+    def change(array: Any) -> None:
+        for index, value in pairs:
+            array[index] = value
+
+    return change
+
+
+@pytest.mark.parametrize("building", [False, True])
+def test_factory_makes_valid_tables(building: bool) -> None:
+    for tables in (
+        small_tables(building=building),
+        random_tables(1, building=building),
+        random_tables(2, families=3, building=building),
+        make_tables({}, building=building),
+        make_tables({"app": [Package(1)]}, building=building),
+    ):
+        assert check(tables) is None
+        walk(tables)
+
+
+def family(name: str) -> int:
+    return ["app", "gui", "lib", "missing", "python"].index(name) + 1  # after .feat
+
+
+# the function that must refuse, a part of what it says, and what is changed in SMALL
+BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
+    ("version_keys", "version 3 does not", {"version_key": put((2 * 12 - 1, 9))}),
+    ("range_sizes", "has 1 cuts", {"range_offsets": put((1, 1))}),
+    ("range_order", "cut 1 of the ranges", {"range_cut": put((0, CUT_INF))}),
+    ("cuts", "beside no version", {"range_cut": put((0, 2))}),
+    ("cuts", "beside no version", {"range_cut": put((0, -1))}),
+    ("family_names", "family 1 does not come after", {"family_text": lambda a: a[[1, 0, 2, 3, 4, 5]]}),
+    ("family_names", "family 1 does not come after", {"family_text": lambda a: a[[0, 0, 2, 3, 4, 5]]}),
+    ("ephemeral", "family 0 is flagged", {"family_flags": put((0, 0))}),
+    ("ephemeral", "family 3 is flagged", {"family_flags": put((3, 4))}),
+    ("family_variants", "before family 2", {"family_variant_offsets": put((2, 3))}),
+    ("package_variants", "package 1 has no variant", {"package_variant_offsets": put((1, 3))}),
+    ("indexed", "package 0 has variants without", {"package_indexed": put((0, 0))}),
+    ("indexed", "package 0 has variants without", {"package_indexed": put((0, 2))}),
+    ("variant_package", "variant 0 does not", {"variant_package": put((0, 1))}),
+    ("version_order", "package 1 is not older", {"package_version_rank": put((1, 5))}),
+    ("given_rank", "given rank of package 0", {"package_given_rank": put((0, 3))}),
+    ("given_rank", "given rank of package 1", {"package_given_rank": put((0, 2))}),
+    ("given_rank", "given rank of package 2", {"package_given_rank": put((2, -1))}),
+    ("requirement_range", "requirement 0 has no range", {"requirement_range": put((0, NONE))}),
+    ("requirement_mask", "does not fit", {"requirement_mask_offsets": put((1, 0))}),
+    ("requirement_mask", "beyond the variants", {"requirement_mask": put((0, 1 << 63))}),
+    ("variant_requirement", "variant 0 has two", {"variant_requirement": put((1, 0))}),
+    ("variant_extraction", "is a conflict", {"requirement_flags": put((0, CONFLICT))}),
+    ("variant_extraction", "extraction 1 of", {"variant_extraction": lambda a: [a[1], a[0], *a[2:]]}),
+    ("mention_order", "mention 1 is not", {"mention_family": put((1, 0))}),
+    ("mention_mask", "do not fit its variants", {"family_mention_mask_offsets": put((1, 1))}),
+    ("mention_mask", "beyond the variants", {"mention_mask": put((0, 1 << 4))}),
+    ("link_requirement", "another family", {"link_requirement": put((0, 1))}),
+    ("link_mask", "do not fit its variants", {"family_link_mask_offsets": put((1, 1))}),
+    ("link_mask", "beyond the variants", {"link_mask": put((0, 1 << 63))}),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "columns"), BROKEN, ids=[f"{name}-{text}" for name, text, _ in BROKEN])
+def test_broken_promise(name: str, text: str, columns: dict[str, Callable[[Any], Any]]) -> None:
+    broken = changed(SMALL, **columns)
+    by_name = {one.__name__.removeprefix("_check_"): one for one in FACT_CHECKS + REQUIRES_CHECKS}
+    assert text in (by_name[name](broken) or "")
+    assert text in (check(broken) or "")
+
+
+def test_every_check_is_seen_to_refuse() -> None:
+    named = {f"_check_{name}" for name, _, _ in BROKEN}
+    assert named == {one.__name__ for one in FACT_CHECKS + REQUIRES_CHECKS}
+
+
+def test_broken_promise_of_the_building_set() -> None:
+    problem = check(changed(SMALL, building_link_mask=put((0, 1 << 63))))
+    assert problem is not None
+    assert problem.startswith("with build_requires, link mask 0")
+
+
+def test_building_set_must_be_empty_or_whole() -> None:
+    problem = check(changed(SMALL, building_variant_requirement_offsets=lambda a: a[:0]))
+    assert problem == "column building_variant_error is not empty although the building set is absent"
+
+
+@pytest.mark.parametrize("column", [column.name for column in COLUMNS])
+def test_wrong_type_and_length(column: str) -> None:
+    array = getattr(SMALL, column)
+    assert column in (check(SMALL._replace(**{column: array.astype(np.float64)})) or "")
+    assert column in (check(SMALL._replace(**{column: array.reshape(1, -1)})) or "")
+    # the length of one column may be the count that another one is measured by, so another one may be named
+    assert check(SMALL._replace(**{column: array[:-1]})) is not None
+    if column != "text_offsets":  # one more text, an empty one, is fine
+        assert check(SMALL._replace(**{column: np.append(array, array[-1:])})) is not None
+
+
+@pytest.mark.parametrize("column", [column.name for column in COLUMNS if column.is_offsets])
+def test_wild_offsets(column: str) -> None:
+    wide = np.iinfo(getattr(SMALL, column).dtype)
+    for value in (wide.min, -1, wide.max):
+        for index in (0, 1):
+            assert column in (check(changed(SMALL, **{column: put((index, value))})) or "")
+        # the values are looked at too, and may be found to be too few
+        assert check(changed(SMALL, **{column: put((-1, value))})) is not None
+    # a difference would overflow here and look like a rise
+    assert column in (check(changed(SMALL, **{column: put((1, wide.max), (2, wide.min))})) or "")
+
+
+@pytest.mark.parametrize("column", [column for column in COLUMNS if column.refers], ids=lambda column: column.name)
+def test_wild_index(column: Any) -> None:
+    wide = np.iinfo(column.dtype)
+    for value in (wide.min, -2 if column.optional else -1, wide.max):
+        problem = check(changed(SMALL, **{column.name: put((0, value))}))
+        assert problem is not None
+        assert problem.startswith(f"column {column.name} points outside")
+
+
+def test_long_names_are_compared_to_the_end() -> None:
+    """Strings that agree for more bytes than are compared at a time, or than are compared by numpy at all."""
+    for common in (0, 1, 7, 8, 9, 63, 64, 65, 200):
+        names = ["a" * common + tail for tail in ("", "\0", "\0\0", "\0b", "a", "ab", "b", "ü", "\U00010000")]
+        tables = make_tables({name: [Package(1)] for name in names if name})
+        assert check(tables) is None
+        for i in range(1, len(tables.family_text)):
+            order = np.arange(len(tables.family_text))
+            order[[i - 1, i]] = order[[i, i - 1]]
+            swapped = tables._replace(family_text=tables.family_text[order])
+            assert f"family {i} does not" in (check(swapped) or "")
+
+
+def test_many_names() -> None:
+    """More names than Python would compare one by one, most of them equal in their first bytes."""
+    names = [f"{'package' * (i % 3)}{i:06}" for i in range(3000)]
+    tables = make_tables({name: [] for name in names})
+    assert check(tables) is None
+    order = np.arange(3000)
+    order[[1500, 1501]] = order[[1501, 1500]]
+    assert "family 1501 does not" in (check(changed(tables, family_text=lambda a: a[order])) or "")
+
+
+def mutated(tables: Tables, rng: random.Random) -> Tables:
+    """The tables with one or two values of one column changed, or with a row more or less."""
+    column = rng.choice([column for column in COLUMNS if len(getattr(tables, column.name))])
+    array = getattr(tables, column.name).copy()
+    wide = np.iinfo(array.dtype)
+    for _ in range(rng.choice([1, 1, 2])):
+        index = rng.randrange(len(array))
+        value = int(array[index])
+        choices = [0, 1, 2, -1, len(array), wide.min, wide.max, value - 1, value + 1, value ^ 1 << rng.randrange(63)]
+        array[index] = max(wide.min, min(wide.max, rng.choice([*choices, int(rng.choice(array))])))
+    if rng.random() < 0.1:
+        array = rng.choice([array[:-1], np.append(array, array[-1:]), array[:0], array[::-1].copy()])
+    return tables._replace(**{column.name: array})
+
+
+@pytest.mark.parametrize(("tables", "count"), [(SMALL, 4000), (random_tables(4, families=4, packages=2), 1000)])
+def test_what_is_accepted_cannot_lead_outside(tables: Tables, count: int) -> None:
+    rng = random.Random(20)
+    refused = 0
+    for _ in range(count):
+        candidate = mutated(tables, rng)
+        if check(candidate) is None:
+            walk(candidate)
+        else:
+            refused += 1
+    assert count // 2 < refused < count
+
+
+def test_building_columns_are_the_plain_ones_with_a_prefix() -> None:
+    plain = [column.name for column in COLUMNS if column.requires and not column.name.startswith(BUILDING)]
+    assert [BUILDING + name for name in plain] == [c.name for c in COLUMNS if c.name.startswith(BUILDING)]

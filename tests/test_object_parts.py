@@ -1,0 +1,396 @@
+"""The parts of the compiled-kernel machinery: file format, key, locks, object files, what kernels leave undefined."""
+
+import ast
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import pytest
+
+import rer_numba
+from rer_numba import native_compile, object_cache, object_files, object_key, object_lock
+from rer_numba.kernel_sources import KERNEL_SOURCES
+from rer_numba.native import ENTRY, KERNEL_RAISED, NativeError, load_code, target_machine
+from rer_numba.object_cache import HEADER_SIZE, SUFFIX, Place, cache_folder, pack, unpack
+from rer_numba.object_key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target
+from rer_numba.object_lock import LockWatch, claim_lock
+from rer_numba.object_symbols import undefined_symbols
+
+KEY = bytes(range(32))
+CODE = random.Random(1).randbytes(500)
+
+
+# ---------------------------------------------------------------------------------------------------------- file format
+def test_what_was_packed_comes_back() -> None:
+    """Only under its own key."""
+    assert unpack(pack(KEY, CODE), KEY) == CODE
+    assert unpack(pack(KEY, CODE), KEY[::-1]) is None
+
+
+def test_every_flipped_bit_is_seen() -> None:
+    """All of the header and the code, and every truncation."""
+    good = pack(KEY, CODE)
+    for at in range(len(good)):
+        for bit in range(8):
+            assert unpack(good[:at] + bytes([good[at] ^ 1 << bit]) + good[at + 1 :], KEY) is None
+        assert unpack(good[:at], KEY) is None
+    assert unpack(good + b"\0", KEY) is None
+
+
+def test_a_used_file_is_renewed(tmp_path: Path) -> None:
+    """So that pruning takes those that nobody used; once a day is enough."""
+    place = Place(str(tmp_path / ("x" + SUFFIX)), KEY, shipped=True)
+    assert object_files.keep(place, CODE)
+    os.utime(place.path, (1e9, 1e9))
+    assert place.read() == CODE
+    assert time.time() - os.stat(place.path).st_mtime < 100
+
+
+def test_tidying(tmp_path: Path) -> None:
+    """Old objects and what dead writers left go; the living stay."""
+    old = [tmp_path / f"cpu-{i}{SUFFIX}" for i in range(object_files.KEEP_OBJECTS + 5)]
+    for i, path in enumerate(old):
+        path.write_bytes(b"")
+        os.utime(path, (1e9 + i, 1e9 + i))
+    living = object_lock.writer_name()
+    keep = [tmp_path / f"cpu-1{SUFFIX}.{living}.tmp", tmp_path / f"cpu-1{SUFFIX}.lock", tmp_path / "notes.txt"]
+    for path in keep:
+        path.write_text(living)
+    forgotten = tmp_path / f"cpu-2{SUFFIX}.elsewhere.1.abc.tmp"
+    forgotten.write_text("")
+    os.utime(forgotten, (1e9, 1e9))
+    dead = tmp_path / f"cpu-3{SUFFIX}.{living.split('.')[0]}.999999999.abc.tmp"
+    dead.write_text("")
+    place = Place(str(tmp_path / ("new" + SUFFIX)), KEY, shipped=False)
+    tmp_path.chmod(0o700)
+    assert object_files.keep(place, CODE)
+    expected = {*keep, *old[6:], Path(place.path)} | ({dead} if os.name != "posix" else set())
+    assert set(tmp_path.iterdir()) == expected
+
+
+# --------------------------------------------------------------------------------------------------------------- places
+@pytest.mark.parametrize(
+    ("platform", "env", "expected"),
+    [
+        ("linux", {"HOME": "{tmp}"}, "{tmp}/.cache/rer-numba"),
+        ("linux", {"HOME": "{tmp}", "XDG_CACHE_HOME": "/x"}, "/x/rer-numba"),
+        ("linux", {"HOME": "{tmp}", "XDG_CACHE_HOME": "x"}, "{tmp}/.cache/rer-numba"),
+        ("linux", {"HOME": "{tmp}/missing"}, None),
+        ("linux", {"HOME": ""}, None),
+        ("linux", {"HOME": "", "RER_NUMBA_CACHE_DIR": "/y"}, "/y"),
+        ("darwin", {"HOME": "{tmp}"}, "{tmp}/Library/Caches/rer-numba"),
+        ("win32", {"LOCALAPPDATA": "/z"}, "/z/rer-numba/Cache"),
+        ("win32", {}, None),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="paths are written for POSIX")
+def test_cache_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, env: dict[str, str], expected: str | None
+) -> None:
+    """Each platform's own place, and none that is not ours."""
+    for name in ("HOME", "XDG_CACHE_HOME", "RER_NUMBA_CACHE_DIR", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value.format(tmp=tmp_path))
+    monkeypatch.setattr(object_cache.sys, "platform", platform)
+    assert cache_folder() == (expected and expected.format(tmp=tmp_path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+@pytest.mark.parametrize(
+    ("owner", "mode", "trusted"),
+    [(1000, 0o600, True), (1000, 0o755, True), (0, 0o755, True), (1001, 0o600, False), (1000, 0o620, False)],
+)
+def test_whom_we_trust(monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, trusted: bool) -> None:
+    """Ourselves and root, if nobody else can write. On Windows the profile folder is the guard."""
+    info = os.stat_result((0o100000 | mode, 0, 0, 1, owner, owner, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert (object_cache.unsafe(info) is None) == trusted
+    monkeypatch.delattr(os, "geteuid")
+    assert object_cache.unsafe(info) is None
+
+
+# ------------------------------------------------------------------------------------------------------------------ key
+CHANGES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
+    "package": lambda m: m.setattr(rer_numba, "__version__", "0.0.0.test", raising=False),
+    "numba": lambda m: m.setattr(object_key, "_numba_version", lambda: "0.1"),
+    "llvmlite": lambda m: m.setattr(object_key.llvmlite, "__version__", "0.1"),
+    "python": lambda m: m.setattr(sys.implementation, "cache_tag", "cpython-399"),
+    "triple": lambda m: m.setattr(llvm, "get_process_triple", lambda: "x86_64-pc-plan9"),
+    "setting": lambda m: m.setenv("NUMBA_OPT", "1"),
+    "unknown setting": lambda m: m.setenv("NUMBA_NEW_IN_2040", "1"),
+    "pointers": lambda m: m.setattr(sys, "maxsize", 2**31 - 1),
+    "layout": lambda m: m.setattr(object_key, "LAYOUT", 999),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_change_makes_another_key(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """Each fact alone."""
+    target = find_target(None)
+    before = object_key.object_key(KERNELS, target)
+    CHANGES[change](monkeypatch)
+    assert object_key.object_key(KERNELS, target) != before
+
+
+def test_targets_and_sources_make_other_keys(tmp_path: Path) -> None:
+    """CPU, features, host or named, and each source file."""
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("x = 1")
+    one, two = (KernelSet("a", str(tmp_path), sources, "") for sources in (("a.py",), ("a.py", "b.py")))
+    targets = [Target("c", "", True), Target("c", "", False), Target("d", "", True), Target("c", "+x", True)]
+    keys = {object_key.object_key(kernels, target) for kernels in (one, two) for target in targets}
+    (tmp_path / "b.py").write_text("x = 2")
+    keys.add(object_key.object_key(two, targets[0]))
+    keys |= {object_key.portable_key(two, cpu) for cpu in (PORTABLE, "x86-64-v3")}
+    assert len(keys) == 11
+
+
+def test_tools_do_not_matter_to_shipped_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run where Numba is another one, or is not installed."""
+    before = object_key.portable_key(KERNELS, PORTABLE)
+    for change in ("numba", "llvmlite", "python", "setting"):
+        CHANGES[change](monkeypatch)
+    assert object_key.portable_key(KERNELS, PORTABLE) == before
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    assert object_key.portable_key(KERNELS, PORTABLE) != before
+
+
+def test_an_edit_during_a_compilation_is_noticed(tmp_path: Path) -> None:
+    """The code of yesterday's import must not be kept under today's source."""
+    source = tmp_path / "os.py"  # a module that is certainly imported
+    source.write_text("x = 1")
+    kernels = KernelSet("os", str(tmp_path), ("os.py",), "")
+    assert not object_key.SourceStamp(kernels).still_true()
+    os.utime(source, (1e9, 1e9))
+    stamp = object_key.SourceStamp(kernels)
+    assert stamp.still_true()
+    source.write_text("x = 2")
+    assert not stamp.still_true()
+
+
+def test_every_kernel_source_is_listed() -> None:
+    """What kernels.py imports of this package, directly or not, is in `KERNEL_SOURCES`, and nothing else is."""
+    package = Path(rer_numba.__file__ or KERNELS.folder).parent if rer_numba.__file__ else Path(KERNELS.folder)
+    seen: set[str] = set()
+    todo = ["kernels.py"]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += [f"{module}.py" for module in _own_imports(package / name) if (package / f"{module}.py").exists()]
+    assert seen == set(KERNEL_SOURCES)
+
+
+def _own_imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "rer_numba":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rer_numba."):
+            found.add((node.module or "").split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("rer_numba.")}
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------- locks
+def test_a_lock_is_held_once(tmp_path: Path) -> None:
+    """Until it is released."""
+    path = str(tmp_path / "x.lock")
+    lock = claim_lock(path)
+    assert lock is not None and claim_lock(path) is None
+    assert LockWatch(path, 10).state() == "alive"
+    lock.release()
+    assert LockWatch(path, 10).state() == "gone"
+    assert claim_lock(path) is not None
+
+
+def test_a_beating_lock_is_alive(tmp_path: Path) -> None:
+    """However long it takes; without beats it is stale, and can be broken and taken over."""
+    path = str(tmp_path / "x.lock")
+    lock = claim_lock(path)
+    assert lock is not None
+    watch = LockWatch(path, 0.2)
+    for _ in range(4):
+        time.sleep(0.1)
+        lock.beat()
+        assert watch.state() == "alive"
+    time.sleep(0.3)
+    assert watch.state() == "stale"
+    watch.break_lock()
+    other = claim_lock(path)
+    assert other is not None
+    lock.release()  # the old owner wakes up
+    assert watch.state() == "alive"
+
+
+def test_a_folder_in_place_of_a_lock(tmp_path: Path) -> None:
+    """Nobody beats it, so it goes."""
+    path = tmp_path / "x.lock"
+    path.mkdir()
+    os.utime(path, (1e9, 1e9))
+    watch = LockWatch(str(path), 10)
+    assert claim_lock(str(path)) is None and watch.state() == "stale"
+    watch.break_lock()
+    assert claim_lock(str(path)) is not None
+
+
+# --------------------------------------------------------------------------------------------------------- object files
+def _emit(ir: str, symbol: str) -> native_compile.Compiled:
+    target = find_target(HOST)
+    return native_compile.emit(ir, symbol, target.cpu, target.features)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "undefined", "trapped"),
+    [
+        ("tripled", {}, (), ()),
+        ("raising", {}, (), ()),
+        ("filling", {}, ("memset",), ()),
+        ("allocating", {"_nrt": True}, (), ("NRT_MemInfo_alloc_aligned", "NRT_MemInfo_call_dtor")),
+    ],
+)
+def test_what_kernels_need(
+    name: str, options: dict[str, bool], undefined: tuple[str, ...], trapped: tuple[str, ...]
+) -> None:
+    """Nothing of Python, nothing of Numba; memory functions of C at most."""
+    dummy = _dummy()
+    compiled = _emit(*dummy.export(getattr(dummy, name), **options))
+    assert (compiled.undefined, compiled.trapped) == (undefined, trapped)
+    assert compiled.may_be_kept
+
+
+def test_numbas_own_shell_needs_python() -> None:
+    """Why it is replaced: the same kernel with Numba's shell around it."""
+    dummy = _dummy()
+    ir, _ = dummy.export(dummy.tripled)
+    target = find_target(HOST)
+    symbols = undefined_symbols(target_machine(target.cpu, target.features).emit_object(llvm.parse_assembly(ir)))
+    assert {"numba_gil_ensure", "numba_gil_release", "PyErr_WriteUnraisable"} <= set(symbols)
+
+
+def test_a_kernel_that_raises_has_a_status() -> None:
+    """No exception, no message, no GIL."""
+    import numpy as np
+
+    dummy = _dummy()
+    function = load_code(_emit(*dummy.export(dummy.raising)).code)
+    assert function(np.array([7], np.int64).ctypes.data) == 7
+    assert function(np.array([-7], np.int64).ctypes.data) == KERNEL_RAISED
+
+
+def _dummy():  # type: ignore[no-untyped-def]
+    config = pytest.importorskip("numba.core.config")
+    if config.DISABLE_JIT:
+        pytest.skip("NUMBA_DISABLE_JIT is set")
+    from tests import dummy_kernels
+
+    return dummy_kernels
+
+
+def test_the_real_kernels_need_nothing() -> None:
+    """They neither raise into Python nor allocate. Uses the object in the cache, or takes the time to make it."""
+    pytest.importorskip("numba")
+    from rer_numba.objects import warmup
+
+    [made] = warmup()
+    code = Path(made.path).read_bytes()[HEADER_SIZE:]
+    assert native_compile.C_LIBRARY.issuperset(undefined_symbols(code))
+    assert b"NRT_" not in code and b"PyErr" not in code
+
+
+SPIN = """
+    define i64 @spin(ptr %table) {
+    start:
+        br label %loop
+    loop:
+        %left = phi i64 [ 4000000000, %start ], [ %next, %again ]
+        %flag = load volatile i64, ptr %table
+        %set = icmp ne i64 %flag, 0
+        br i1 %set, label %done, label %again
+    again:
+        %next = sub i64 %left, 1
+        %over = icmp eq i64 %next, 0
+        br i1 %over, label %done, label %loop
+    done:
+        ret i64 %flag
+    }"""
+
+
+def test_the_gil_is_free_while_code_runs() -> None:
+    """Another thread sets the flag that the code spins on."""
+    import numpy as np
+
+    function = load_code(_emit(SPIN, "spin").code)
+    table = np.zeros(1, np.int64)
+
+    def set_flag() -> None:
+        table[0] = 5
+
+    timer = threading.Timer(0.1, set_flag)
+    timer.start()
+    assert function(table.ctypes.data) == 5
+    timer.join()
+
+
+MISSING = """
+    declare i64 @no_such_function(ptr)
+    define i64 @f(ptr %table) {
+        %result = call i64 @no_such_function(ptr %table)
+        ret i64 %result
+    }"""
+
+
+@pytest.mark.parametrize("ir", [MISSING, "no IR at all"])
+def test_bad_ir_is_an_error(ir: str) -> None:
+    """Instead of the end of the process, which is what LLVM has for a symbol that is missing."""
+    with pytest.raises(NativeError):
+        _emit(ir, "f")
+
+
+def test_symbols_of_this_process_are_not_kept() -> None:
+    """Code may use them here; another process may not have them."""
+    compiled = _emit(MISSING.replace("no_such_function", "Py_IncRef_of_ours").replace("_of_ours", ""), "f")
+    assert compiled.trapped == ("Py_IncRef",)
+    compiled = _emit(MISSING.replace("no_such_function", "getenv"), "f")
+    assert compiled.undefined == ("getenv",) and not compiled.may_be_kept
+
+
+@pytest.mark.parametrize("code", [b"", b"garbage", b"\x7fELF\x02"])
+def test_no_object_file_is_an_error(code: bytes) -> None:
+    """Never reached by way of the cache, which has checksums."""
+    with pytest.raises(NativeError):
+        load_code(code)
+
+
+def test_an_object_without_the_entry_is_an_error() -> None:
+    """A look-up that LLVM answers with 0."""
+    code = target_machine().emit_object(llvm.parse_assembly("define i64 @other() {\n ret i64 1\n}"))
+    with pytest.raises(NativeError, match=ENTRY):
+        load_code(code)
+
+
+@pytest.mark.parametrize("triple", ["x86_64-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-pc-windows-msvc-elf"])
+def test_undefined_symbols(triple: str) -> None:
+    """The formats of all three systems, made here."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        machine = llvm.Target.from_triple(triple).create_target_machine()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    source = MISSING + "\n@data = external global i64\ndefine i64 @g() {\n %v = load i64, ptr @data\n ret i64 %v\n}"
+    module = llvm.parse_assembly(f'target triple = "{triple}"\n@shared = common global i64 0\n{source}')
+    assert undefined_symbols(machine.emit_object(module)) in (("data", "no_such_function"),)
+
+
+def test_undefined_symbols_of_something_else() -> None:
+    """Said, not guessed."""
+    with pytest.raises(ValueError, match="neither"):
+        undefined_symbols(b"MZ")
