@@ -1,7 +1,6 @@
-"""rez's own benchmark (18,226 packages, 188 requests) as plain Python objects.
+"""rez's own benchmark (18,226 packages, 188 requests) as files.
 
-The data comes out of the installed rez package and is not part of this repository. rez itself is neither imported nor
-run: a package file is a list of assignments of literals, and anything else in one is an error, never skipped.
+Reading it is the work of `rer_numba.benchmark_data`, whose names are here too.
 
 ``python data_set/prepare.py --out DIR [--gzip] [--tree]`` writes packages.json, requests.json (and the package tree).
 """
@@ -9,146 +8,51 @@ run: a package file is a list of assignments of literals, and anything else in o
 from __future__ import annotations
 
 import argparse
-import ast
-import gzip
-import hashlib
 import importlib.util
 import json
+import sys
 import tarfile
-from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
-PACKAGES_FILE = "packages.tar.gz"
-REQUESTS_FILE = "requests.json"
+if importlib.util.find_spec("rer_numba") is None:  # run as a script, in a checkout that is not installed
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-# What a package file may assign. format_version belongs to the file, not to the package.
-KNOWN_KEYS = frozenset({"name", "version", "requires", "variants", "build_requires", "timestamp", "format_version"})
+from rer_numba.benchmark_data import (
+    KNOWN_KEYS,
+    PACKAGES_FILE,
+    REQUESTS_FILE,
+    DataPackage,
+    DataSetError,
+    _parse_package,
+    benchmark_packages,
+    benchmark_requests,
+    data_file,
+    input_digests,
+    read_packages,
+    write_packages,
+)
 
-
-class DataPackage(NamedTuple):
-    """One package; the attribute names are those of `rer_numba.PackageData`. Version '' is an unversioned package."""
-
-    name: str
-    version: str
-    requires: list[str]
-    variants: list[list[str]]
-    build_requires: list[str]
-    timestamp: int | None
-
-
-class DataSetError(Exception):
-    """The data is missing, or is not what this module understands."""
-
-
-def benchmark_packages(cache_dir: str | Path | None = None) -> list[DataPackage]:
-    """Read all packages of rez's benchmark.
-
-    Parameters
-    ----------
-    cache_dir
-        A folder where the packages are kept as JSON, named after the archive's digest. Reading that takes 0.1 s instead
-        of 2 s. None: no cache.
-
-    Returns
-    -------
-    list[DataPackage]
-        In the order of the archive: family by family, and within a family in the archive's order, which is not sorted.
-        The order is the same wherever the same rez is installed.
-
-    Raises
-    ------
-    DataSetError
-        rez is not installed, its benchmark data is missing, or a package file is no list of literal assignments.
-    """
-    archive = _data_file(PACKAGES_FILE)
-    if cache_dir is None:
-        return list(_read_archive(archive))
-    cached = Path(cache_dir) / f"rez-benchmark-{input_digests()[PACKAGES_FILE][:16]}.json"
-    if not cached.exists():
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        write_packages(cached, _read_archive(archive))
-    return read_packages(cached)
-
-
-def benchmark_requests() -> list[list[str]]:
-    """Read the 188 requests of rez's benchmark, in the file's order."""
-    return json.loads(_data_file(REQUESTS_FILE).read_text(encoding="utf-8"))
-
-
-@cache
-def input_digests() -> dict[str, str]:
-    """Return the sha256 of the two files of the installed rez, by file name."""
-    return {name: hashlib.sha256(_data_file(name).read_bytes()).hexdigest() for name in (PACKAGES_FILE, REQUESTS_FILE)}
+__all__ = [
+    "KNOWN_KEYS",
+    "PACKAGES_FILE",
+    "REQUESTS_FILE",
+    "DataPackage",
+    "DataSetError",
+    "_parse_package",
+    "benchmark_packages",
+    "benchmark_requests",
+    "extract_tree",
+    "input_digests",
+    "read_packages",
+    "write_packages",
+]
 
 
 def extract_tree(folder: str | Path) -> Path:
     """Unpack the package tree (18,226 folders) below `folder` and return the path to hand to rez."""
-    with tarfile.open(_data_file(PACKAGES_FILE)) as archive:
+    with tarfile.open(data_file(PACKAGES_FILE)) as archive:
         archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return Path(folder) / "packages"
-
-
-def write_packages(path: str | Path, packages: Iterable[DataPackage]) -> None:
-    """Write packages as JSON, one a line, gzipped if the name ends in .gz. Empty attributes are left out."""
-    lines = (json.dumps({k: v for k, v in package._asdict().items() if v}) for package in packages)
-    text = '{"packages": [\n' + ",\n".join(lines) + "\n]}\n"
-    Path(path).write_bytes(gzip.compress(text.encode(), mtime=0) if str(path).endswith(".gz") else text.encode())
-
-
-def read_packages(path: str | Path) -> list[DataPackage]:
-    """Read packages from the JSON that `write_packages` wrote (or from ``data_set/studio/packages.json``)."""
-    raw = Path(path).read_bytes()
-    data = json.loads(gzip.decompress(raw) if str(path).endswith(".gz") else raw)
-    return [_make_package(attributes) for attributes in data["packages"]]
-
-
-def _make_package(attributes: dict[str, Any]) -> DataPackage:
-    return DataPackage(
-        attributes["name"],
-        attributes.get("version", ""),
-        attributes.get("requires", []),
-        attributes.get("variants", []),
-        attributes.get("build_requires", []),
-        attributes.get("timestamp"),
-    )
-
-
-def _data_file(name: str) -> Path:
-    spec = importlib.util.find_spec("rez")
-    if spec is None or spec.origin is None:
-        raise DataSetError("rez is not installed; its benchmark data comes with it: pip install rez==3.4.0")
-    path = Path(spec.origin).parent / "data" / "benchmarking" / name
-    if not path.is_file():
-        raise DataSetError(f"this installation of rez has no benchmark data: {path} is missing")
-    return path
-
-
-def _read_archive(path: Path) -> Iterator[DataPackage]:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if member.isdir():
-                continue
-            extracted = archive.extractfile(member)
-            if extracted is None:
-                raise DataSetError(f"not a plain file: {member.name}")
-            yield _parse_package(member.name, extracted.read().decode())
-
-
-def _parse_package(path: str, source: str) -> DataPackage:
-    """Evaluate one package file; its place in the tree must say the same name and version."""
-    attributes = {}
-    for statement in ast.parse(source, filename=path).body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=key)], value=value) if key in KNOWN_KEYS:
-                attributes[key] = ast.literal_eval(value)
-            case _:
-                raise DataSetError(f"{path}, line {statement.lineno}: not an assignment that is known here")
-    package = _make_package(attributes)
-    if path.removeprefix("./").split("/") != ["packages", package.name, package.version, "package.py"]:
-        raise DataSetError(f"{path} holds {package.name}-{package.version}")
-    return package
 
 
 def main() -> None:

@@ -141,9 +141,9 @@ def _read(data: PackageData, key: bytes, given_rank: int, requirements: _Require
     when a variant's requirements are looked at.
     """
     package = _Package(data, key, given_rank)
-    own, package.error = _parse_all(data.variants, "variants", requirements)
-    (common,), error = _parse_all([data.requires], "requires", requirements)
-    (build,), build_error = _parse_all([data.build_requires], "build_requires", requirements)
+    own, package.error = _parse_all(data._variants, "variants", requirements)
+    (common,), error = _parse_all([data._requires], "requires", requirements)
+    (build,), build_error = _parse_all([data._build_requires], "build_requires", requirements)
     for index, more in enumerate(own or [[]]):
         name = _variant_name(data, index if own else None)
         plain = error or _merge(common + more, requirements, name)
@@ -155,7 +155,7 @@ def _read(data: PackageData, key: bytes, given_rank: int, requirements: _Require
 
 
 def _parse_all(
-    lists: list[list[str]], attribute: str, requirements: _Requirements
+    lists: Sequence[Sequence[str]], attribute: str, requirements: _Requirements
 ) -> tuple[list[list[int]], tuple[str, str] | None]:
     """Requirement ids of each list, or no ids and the error that reading the attribute raises."""
     parsed = []
@@ -163,7 +163,7 @@ def _parse_all(
         try:
             parsed.append([requirements.parse(text) for text in texts])
         except (VersionError, PackageRequestError):
-            return [[] for _ in lists], ("PackageMetadataError", _validation_text(attribute, texts))
+            return [[] for _ in lists], ("PackageMetadataError", _validation_text(attribute, list(texts)))
     return parsed, None
 
 
@@ -326,7 +326,7 @@ class _Encoder:
             "package_version_rank": [self.ranks[package.key] for package in packages],
             "package_version_text": [add(package.data.version) for package in packages],
             "package_given_rank": [package.given_rank for package in packages],
-            "package_indexed": [bool(package.data.variants) and not package.error for package in packages],
+            "package_indexed": [bool(package.data._variants) and not package.error for package in packages],
             "package_variant_offsets": _offsets((len(package.variants) for package in packages), np.int32),
             "package_uri_text": [NONE if p.data.uri is None else add(p.data.uri) for p in packages],
             "package_timestamp": [package.data.timestamp or 0 for package in packages],
@@ -445,6 +445,7 @@ class _Mentions:
     def __init__(self) -> None:
         self.family_mentions = [0]
         self.mention_family: list[int] = []
+        self.mention_conflicts: list[bool] = []
         self.mention_links = [0]
         self.mention_words: list[int] = []
         self.mention_starts = [0]
@@ -456,13 +457,16 @@ class _Mentions:
         """Add the mentions of one family."""
         for other in sorted(found):
             wanting = 0
+            conflicts = False
             for i, mask in found[other].items():
                 if not items[i].conflict:
                     wanting |= mask
                 if items[i].range is not None:
                     self.link_requirement.append(i)
                     self.link_words += _words(mask, words)
+                    conflicts |= items[i].conflict
             self.mention_family.append(other)
+            self.mention_conflicts.append(conflicts)
             self.mention_words += _words(wanting, words)
             self.mention_links.append(len(self.link_requirement))
         self.family_mentions.append(len(self.mention_family))
@@ -474,6 +478,7 @@ class _Mentions:
         return {
             "family_mention_offsets": self.family_mentions,
             "mention_family": self.mention_family,
+            "mention_conflicts": self.mention_conflicts,
             "family_mention_mask_offsets": self.mention_starts,
             "mention_mask": np.array(self.mention_words, np.uint64),
             "mention_link_offsets": self.mention_links,

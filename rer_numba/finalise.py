@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel
+from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.extraction import first_variant_of
 from rer_numba.schema import NONE
-from rer_numba.scopes import row_words, scope_of, set_bit
+from rer_numba.scopes import clear_bit, first_of, row_words, scope_of, set_bit, used_words
 from rer_numba.state import (
     CONFLICT_RANGE,
     CYCLIC,
@@ -155,52 +155,42 @@ def _unite_rows(w, place, child):
 
 @kernel
 def _write_results(t, w, n):
-    """Visit the nodes in base order, each after its remaining dependencies."""
+    """Visit the nodes in base order, each after its remaining dependencies. `fresh` holds those not written yet."""
     w.head[N_RESULTS] = 0
     for place in range(n):
-        w.result_scope[place] = 0
-    done = np.int64(0)
-    for root in range(n):
-        depth = np.int64(0)
-        if not _is_done(w, root):
-            w.frame[0] = root
-            w.frame[1] = 0
-            depth = 1
+        set_bit(w.fresh, 0, place)
+    root = first_of(w, w.fresh)
+    while root >= 0:
+        w.frame[0] = root
+        depth = np.int64(1)
         while depth:
-            place = np.int64(w.frame[2 * depth - 2])
-            child = _next_dependency(w, place, np.int64(w.frame[2 * depth - 1]), n)
-            if child < n:
-                w.frame[2 * depth - 1] = child + 1
-                w.frame[2 * depth] = child
-                w.frame[2 * depth + 1] = 0
+            place = np.int64(w.frame[depth - 1])
+            child = _next_dependency(w, place)
+            if child >= 0:
+                w.frame[depth] = child
                 depth += 1
-                continue
-            _write_result(t, w, place, done)
-            done += 1
-            depth -= 1
-    w.head[N_RESULTS] = done
+            else:
+                _write_result(t, w, place)
+                depth -= 1
+        root = first_of(w, w.fresh)
 
 
 @inlined
-def _is_done(w, place):
-    """True when a node was written. Its mark is the bit of the node in its own row, which no dependency sets."""
-    return w.pending[place * row_words(w) + (place >> 6)] & (np.uint64(1) << np.uint64(place & 63)) != 0
-
-
-@inlined
-def _next_dependency(w, place, start, n):
-    """The next node in base order that `place` needs and that is not written yet; `n` when there is none."""
+def _next_dependency(w, place):
+    """The first node in base order that `place` needs and that is not written yet; -1 when there is none."""
     row = place * row_words(w)
-    for child in range(start, n):
-        if child != place and w.pending[row + (child >> 6)] & (np.uint64(1) << np.uint64(child & 63)):
-            if not _is_done(w, child):
-                return np.int64(child)
-    return np.int64(n)
+    for k in range(used_words(w)):
+        word = w.pending[row + k] & w.fresh[k]
+        if word:
+            return (np.int64(k) << 6) + lowest_bit(word)
+    return np.int64(-1)
 
 
 @inlined
-def _write_result(t, w, place, done):
-    set_bit(w.pending, place * row_words(w), place)
+def _write_result(t, w, place):
+    clear_bit(w.fresh, 0, place)
+    done = w.head[N_RESULTS]
+    w.head[N_RESULTS] = done + 1
     position = np.int64(w.order[place])
     slot = np.int64(w.scope_slot[position])
     w.result_scope[done] = position

@@ -223,4 +223,4 @@ def _sort_all_variants(t, w, family):
 
 def export_ir() -> tuple[str, str]:
     """The LLVM IR of `solve` behind one table of addresses, columns first, and the name of its C function."""
-    return _export_ir(solve, [(Columns, COLUMN_DTYPES), (Work, WORK_DTYPES)], "rer_numba_solve")
+    return _export_ir(solve, (Columns, COLUMN_DTYPES), (Work, WORK_DTYPES))

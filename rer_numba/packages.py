@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def _texts(values: Iterable[Any] | None, what: str) -> list[str]:
+def _texts(values: Iterable[Any] | None, what: str, name: str, version: str) -> tuple[str, ...]:
     if values is None:
-        return []
+        return ()
     if isinstance(values, (str, bytes)):
-        raise TypeError(f"{what} must be a list of requirements, not the text {values!r}")
-    return [value if isinstance(value, str) else str(value) for value in values]
+        raise TypeError(f"{what} of {name}-{version} must be a list of requirements, not the text {values!r}")
+    return tuple([value if isinstance(value, str) else str(value) for value in values])
 
 
 class PackageData:
@@ -38,9 +38,19 @@ class PackageData:
     ------
     TypeError
         A list of requirements is a single text, or name or version is no text.
+
+    Attributes
+    ----------
+    name, version, requires, variants, build_requires, timestamp, uri
+        As handed in. Packages do not change: the lists are copies.
     """
 
-    __slots__ = ("build_requires", "name", "requires", "timestamp", "uri", "variants", "version")
+    __slots__ = ("_build_requires", "_requires", "_variants", "name", "timestamp", "uri", "version")
+
+    name: str
+    version: str
+    timestamp: int | None
+    uri: str | None
 
     def __init__(
         self,
@@ -55,13 +65,32 @@ class PackageData:
     ) -> None:
         if not isinstance(name, str) or not isinstance(version, str):
             raise TypeError(f"name and version of a package must be texts, not {name!r} and {version!r}")
-        self.name = name
-        self.version = version
-        self.requires = _texts(requires, f"requires of {name}-{version}")
-        self.variants = [_texts(variant, f"a variant of {name}-{version}") for variant in variants or ()]
-        self.build_requires = _texts(build_requires, f"build_requires of {name}-{version}")
-        self.timestamp = timestamp
-        self.uri = uri
+        put = object.__setattr__
+        put(self, "name", name)
+        put(self, "version", version)
+        put(self, "_requires", _texts(requires, "requires", name, version))
+        put(self, "_variants", tuple([_texts(item, "a variant", name, version) for item in variants or ()]))
+        put(self, "_build_requires", _texts(build_requires, "build_requires", name, version))
+        put(self, "timestamp", timestamp)
+        put(self, "uri", uri)
+
+    def __setattr__(self, field: str, value: object) -> None:
+        raise AttributeError(f"a package does not change: make another PackageData instead of setting {field!r}")
+
+    @property
+    def requires(self) -> list[str]:
+        """Requirements of all variants."""
+        return list(self._requires)
+
+    @property
+    def variants(self) -> list[list[str]]:
+        """More requirements, a list for each variant."""
+        return [list(variant) for variant in self._variants]
+
+    @property
+    def build_requires(self) -> list[str]:
+        """Requirements that join in when building."""
+        return list(self._build_requires)
 
     @classmethod
     def from_rez(cls, package: Any) -> PackageData:
@@ -90,12 +119,21 @@ class PackageData:
                 raise TypeError(f"from_strings takes texts, not {type(text).__name__}: {text!r}")
         return cls(name, version, requires, variants)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PackageData):
-            return NotImplemented
-        return all(getattr(self, field) == getattr(other, field) for field in self.__slots__)
+    def _fields(self) -> tuple[object, ...]:
+        return (self.name, self.version, self._requires, self._variants, self._build_requires, self.timestamp, self.uri)
 
-    __hash__ = None  # type: ignore[assignment]  # it holds lists
+    def __eq__(self, other: object) -> bool:
+        return self._fields() == other._fields() if isinstance(other, PackageData) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, self._fields()
 
     def __repr__(self) -> str:
         return f"PackageData({self.name!r}, {self.version!r}, {self.requires!r}, {self.variants!r})"
+
+
+def _rebuild(name: str, version: str, requires: Any, variants: Any, build: Any, timestamp: Any, uri: Any) -> PackageData:
+    return PackageData(name, version, requires, variants, build_requires=build, timestamp=timestamp, uri=uri)

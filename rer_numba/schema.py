@@ -182,6 +182,8 @@ _REQUIRES = (
     _c("family_mention_offsets", "int32", "family + 1", "The mentions of each family A, by B in alphabetical order.",
        requires=True),
     _c("mention_family", "int32", "mention", "The mentioned family B.", refers="family", requires=True),
+    _c("mention_conflicts", "uint8", "mention", "1 when some variant of A has a conflict requirement on B.",
+       requires=True),
     _c("family_mention_mask_offsets", "int64", "family + 1", "Where the masks of a family's mentions start: one mask "
        "for each mention, in order.", requires=True),
     _c("mention_mask", "uint64", "@family_mention_mask_offsets", "The variants of A that have a non-conflict "

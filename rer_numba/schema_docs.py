@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rer_numba import schema
-from rer_numba.checks import FACT_CHECKS, REQUIRES_CHECKS, Check
+from rer_numba.promises import FACT_CHECKS, REQUIRES_CHECKS, Check
 from rer_numba.schema import BUILDING, COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, Column
 
 # what a row of each table is, in the order of the page

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import count_bits, highest_bit, inlined, kernel, lowest_bit
+from rer_numba._jit import count_bits, inlined, kernel, lowest_bit
 from rer_numba.schema import NONE
 from rer_numba.state import (
     CUT_ROOM,
@@ -93,19 +93,6 @@ def is_empty(w, bits):
         if bits[k]:
             return False
     return True
-
-
-@inlined
-def last_below(w, bits, row, position):
-    """The last position of a set that is below `position`; -1 when there is none."""
-    k = position >> 6
-    word = bits[row + k] & ((np.uint64(1) << np.uint64(position & 63)) - np.uint64(1)) if k < row_words(w) else np.uint64(0)
-    while not word:
-        k -= 1
-        if k < 0:
-            return np.int64(-1)
-        word = bits[row + k]
-    return (k << 6) + highest_bit(word)
 
 
 # --- families and masks
@@ -206,7 +193,10 @@ def add_mentions(t, w, position):
     """Note for each family that this scope's variants mention that the scope may be reduced by it."""
     family = w.scope_family[position]
     for mention in range(t.family_mention_offsets[family], t.family_mention_offsets[family + 1]):
-        set_bit(w.user_bits, local_of(w, t.mention_family[mention]) * row_words(w), position)
+        row = local_of(w, t.mention_family[mention]) * row_words(w)
+        set_bit(w.user_bits, row, position)
+        if t.mention_conflicts[mention]:
+            set_bit(w.refuser_bits, row, position)
 
 
 @inlined
@@ -225,6 +215,7 @@ def local_of(w, family):
     row = local * row_words(w)
     for k in range(row_words(w)):
         w.user_bits[row + k] = np.uint64(0)
+        w.refuser_bits[row + k] = np.uint64(0)
     return local
 
 
@@ -237,6 +228,7 @@ def remove_scope(t, w, position):
         for mention in range(t.family_mention_offsets[family], t.family_mention_offsets[family + 1]):
             local = np.int64(w.family_local[t.mention_family[mention]]) - 1
             clear_bit(w.user_bits, local * row_words(w), position)
+            clear_bit(w.refuser_bits, local * row_words(w), position)
     clear_bit(w.unsolved, 0, position)
     w.head[N_SCOPES] = position
 

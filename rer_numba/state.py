@@ -141,6 +141,7 @@ WORK: tuple[WorkArray, ...] = (
     WorkArray("family_accumulator", "int32", "family", "accumulator + 1 of the current round, 0 without"),
     WorkArray("local_family", "int32", "local", "family of a local"),
     WorkArray("user_bits", "uint64", "local * (scope // 64)", "a row for each local: positions that mention it"),
+    WorkArray("refuser_bits", "uint64", "local * (scope // 64)", "the same for mentions with a conflict requirement"),
     # slots
     WorkArray("slot_kind", "int32", "slot", "SLICE, CONFLICT_RANGE, EPHEMERAL_RANGE"),
     WorkArray("slot_count", "int32", "slot", "variants of a slice; cuts of an ephemeral's range"),
@@ -166,6 +167,7 @@ WORK: tuple[WorkArray, ...] = (
     WorkArray("accumulator_word", "uint64", "accumulator_word", "what is left of each family so far"),
     WorkArray("scratch", "uint64", "2 * max_words", "a mask in the making"),
     # reduction; the same room serves finalise
+    WorkArray("reducible", "uint64", "scope // 64", "positions with more than one variant when reduction began"),
     WorkArray("pending", "uint64", "scope * (scope // 64)", "row x: positions y that x must still be reduced by"),
     WorkArray("pending_rows", "uint64", "scope // 64", "rows that are not empty"),
     WorkArray("frame", "int32", "2 * frame", "(y, next x) of the reductions under way"),

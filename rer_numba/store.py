@@ -38,7 +38,7 @@ from rer_numba.publish import replace_file
 from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, IntArray, Tables
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 FORMAT = "rer.format"
 FINGERPRINT = "rer.fingerprint"

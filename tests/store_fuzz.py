@@ -92,7 +92,8 @@ def outcome(path: Path, original: store.OpenedFile) -> str:
     try:
         found = store.read(path)
     except RepositoryFileError as error:
-        assert str(path) in str(error), error
+        if str(path) not in str(error):
+            raise AssertionError("an error does not name its file") from error
         return "damaged" if type(error) is RepositoryCorruptError else "version"
     same = found.metadata == original.metadata and found.fingerprint == original.fingerprint
     if not (same and all(map(np.array_equal, found.tables, original.tables))):

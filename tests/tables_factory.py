@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rer_numba.schema import (
+    BROKEN_FAMILY,
     BUILDING,
     COLUMNS,
     CONFLICT,
@@ -59,6 +60,7 @@ class Package:
 
 
 Spec = dict[str, list[Package]]
+Errors = dict[str, tuple[str, str]]
 
 
 def same(left: Tables, right: Tables) -> bool:
@@ -97,7 +99,8 @@ def small_spec() -> Spec:
 
 
 def small_tables(*, building: bool = True) -> Tables:
-    return make_tables(small_spec(), building=building)
+    unlisted = {"gui": ("PackageRepositoryError", "the folder cannot be read")}
+    return make_tables(small_spec(), building=building, family_errors=unlisted)
 
 
 def random_tables(
@@ -150,15 +153,16 @@ def rng_requirement(rng: random.Random, family: str, ranks: int) -> Requirement:
     return Requirement(family, tuple(cuts), flags)
 
 
-def make_tables(spec: Spec, *, building: bool = False) -> Tables:
+def make_tables(spec: Spec, *, building: bool = False, family_errors: Errors | None = None) -> Tables:
     """The tables of a repository, as `rer_numba.schema` defines them."""
-    return _Maker(spec).tables(building)
+    return _Maker(spec, family_errors or {}).tables(building)
 
 
 class _Maker:
     """Collects the columns as Python lists."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, family_errors: Errors) -> None:
+        self.family_errors = family_errors
         self.packages = [(name, package) for name in sorted(spec) for package in spec[name]]
         self.variants = [(name, variant) for name, package in self.packages for variant in package.variants]
         self.requirements = list(dict.fromkeys(r for _, v in self.variants for r in [*v.requires, *v.build_requires]))
@@ -217,6 +221,7 @@ class _Maker:
     def _families(self) -> None:
         c = self.columns
         c["family_text"] = [self._text(name) for name in self.families]
+        c["family_error"] = [self._error(self.family_errors.get(name)) for name in self.families]
         c["family_flags"] = [self._flags(name) for name in self.families]
         owners = [name for name, _ in self.packages]
         self._offsets("family_package", [owners.count(name) for name in self.families])
@@ -225,9 +230,9 @@ class _Maker:
     def _flags(self, name: str) -> int:
         broken_variant = any(v.error for v in self.variants_of.get(name, []))
         broken_package = any(p.error for owner, p in self.packages if owner == name)
-        return (
-            HAS_BROKEN_VARIANT * broken_variant | HAS_BROKEN_PACKAGE * broken_package | EPHEMERAL * name.startswith(".")
-        )
+        flags = EPHEMERAL if name.startswith(".") else 0
+        flags |= BROKEN_FAMILY if name in self.family_errors else 0
+        return flags | HAS_BROKEN_VARIANT * broken_variant | HAS_BROKEN_PACKAGE * broken_package
 
     def _packages(self) -> None:
         c = self.columns

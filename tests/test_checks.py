@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rer_numba.checks import FACT_CHECKS, REQUIRES_CHECKS, check
+from rer_numba.checks import check
+from rer_numba.promises import FACT_CHECKS, REQUIRES_CHECKS
 from rer_numba.schema import BUILDING, COLUMNS, CONFLICT, CUT_INF, NONE, Tables
 from tests.tables_factory import Package, make_tables, random_tables, small_tables
 from tests.tables_walk import walk
@@ -66,6 +67,11 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("family_names", "family 1 does not come after", {"family_text": lambda a: a[[0, 0, 2, 3, 4, 5]]}),
     ("ephemeral", "family 0 is flagged", {"family_flags": put((0, 0))}),
     ("ephemeral", "family 3 is flagged", {"family_flags": put((3, 4))}),
+    ("broken_flags", "family 0 is", {"family_flags": put((0, 4 | 8))}),
+    ("broken_flags", "family 1 is", {"family_flags": put((1, 0))}),
+    ("broken_flags", "family 3 is", {"family_flags": put((3, 0))}),
+    ("broken_flags", "family 2 is", {"family_error": put((2, -1))}),
+    ("broken_flags", "family 5 is", {"building_variant_error": put((-1, 0))}),
     ("family_variants", "before family 2", {"family_variant_offsets": put((2, 3))}),
     ("package_variants", "package 1 has no variant", {"package_variant_offsets": put((1, 3))}),
     ("indexed", "package 0 has variants without", {"package_indexed": put((0, 0))}),

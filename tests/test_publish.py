@@ -95,7 +95,7 @@ def test_file_that_cannot_be_replaced(file: Path, monkeypatch: pytest.MonkeyPatc
     """What Windows says while a process has the file open."""
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", broken_call(PermissionError(errno.EACCES, "Access is denied")))
-        with pytest.raises(RepositoryFileError, match="cannot be replaced .Access is denied.; on Windows") as caught:
+        with pytest.raises(RepositoryFileError, match=r"cannot be replaced \(Access is denied\); on Windows") as caught:
             store.write(OTHER, file, {})
     assert caught.value.path == str(file)
     assert os.listdir(file.parent) == [file.name]

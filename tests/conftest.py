@@ -1,0 +1,46 @@
+"""Options and markers of the test suite, and where its compiled kernels are kept."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from rer_numba.object_cache import cache_folder
+
+ON_REQUEST = {
+    "live_rez": "solves rez's 188 benchmark requests with rez itself: three minutes",
+    "exhaustive": "every one- and two-item request over rez's own test packages: some minutes",
+}
+"""Markers of tests that only run when `-m` names them."""
+
+DEFAULT_CASES = 2000
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many random cases, and from which seed on."""
+    group = parser.getgroup("random cases")
+    group.addoption(
+        "--cases", type=int, default=DEFAULT_CASES, metavar="N", help=f"random cases to compare, default {DEFAULT_CASES}"
+    )
+    group.addoption("--first-seed", type=int, default=0, metavar="S", help="seed of the first of them, default 0")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers; keep the compiled kernels of one run for the next, whatever a test does to HOME."""
+    for name, meaning in ON_REQUEST.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    folder = cache_folder()
+    if folder is not None:
+        os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is on request only."""
+    chosen = config.getoption("markexpr")
+    for name in ON_REQUEST:
+        if name not in chosen:
+            skip = pytest.mark.skip(reason=f"on request only: pytest -m {name}")
+            for item in items:
+                if item.get_closest_marker(name) is not None:
+                    item.add_marker(skip)

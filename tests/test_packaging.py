@@ -1,0 +1,232 @@
+"""What is shipped, what the README promises, and which module may import what."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import os
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import rer_numba
+from rer_numba.kernel_sources import KERNEL_SOURCES
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "rer_numba"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+USE_COMMAND = "pip install . && rer-numba demo"
+TEST_COMMAND = 'pip install ".[test]" && pytest'
+
+
+# ------------------------------------------------------------------------------------------------------------- version
+def test_the_version_is_written_once() -> None:
+    """In _version.py, from which the build and the package take it."""
+    namespace: dict[str, str] = {}
+    exec((PACKAGE / "_version.py").read_text(encoding="utf-8"), namespace)
+    assert rer_numba.__version__ == namespace["__version__"]
+    assert "version" not in PROJECT["project"]
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "rer_numba/_version.py"
+
+
+def test_the_installed_version_is_this_one() -> None:
+    """A stale installation would be tested instead of what was edited."""
+    try:
+        installed = importlib.metadata.version("rer-numba")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("rer-numba runs from its source tree here")
+    assert installed == rer_numba.__version__
+
+
+def test_changelog_and_licence() -> None:
+    """The changelog has a place for what is not released, the licence is the one named in pyproject.toml."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## \[Unreleased\]$", changelog, re.MULTILINE)
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+    assert PROJECT["project"]["license"] == "MIT"
+
+
+# ---------------------------------------------------------------------------------------------------------------- README
+def test_the_readme_has_exactly_two_set_up_commands() -> None:
+    """One to use rer-numba, one to test it. `.ci/run` reads the second one from the README."""
+    installs = [line for line in README.splitlines() if line.startswith("pip install")]
+    assert installs == [USE_COMMAND, TEST_COMMAND]
+
+
+def test_links_lead_somewhere() -> None:
+    """Each relative link of the README and of docs/ names a file of the tree."""
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            if not re.match(r"[a-z]+:|#", target):
+                assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+
+
+def test_named_tests_exist() -> None:
+    """A page that names a test as its proof names one that is there."""
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        for file, name in re.findall(r"(tests/\w+\.py)::(\w+)", page.read_text(encoding="utf-8")):
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{page.name}: {file}::{name}"
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    """The script can be run, and takes the test command from the README."""
+    script = ROOT / ".ci" / "run"
+    assert "README.md" in script.read_text(encoding="utf-8")
+    if os.name == "posix":
+        assert script.stat().st_mode & stat.S_IXUSR
+
+
+# ---------------------------------------------------------------------------------------------------------------- wheel
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of this tree."""
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("hatchling is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_the_package(wheel: zipfile.ZipFile) -> None:
+    """Every module and nothing else of the tree; the type marker; the studio, unchanged."""
+    names = set(wheel.namelist())
+    modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert modules <= names
+    assert "rer_numba/py.typed" in names
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"rer_numba", f"rer_numba-{rer_numba.__version__}.dist-info"}
+    for name in ("packages.json", "requests.json"):
+        assert wheel.read(f"rer_numba/_studio/{name}") == (ROOT / "data_set" / "studio" / name).read_bytes()
+
+
+def test_the_wheel_says_what_it_needs(wheel: zipfile.ZipFile) -> None:
+    """Three dependencies for those who use it, and a command."""
+    info = f"rer_numba-{rer_numba.__version__}.dist-info"
+    metadata = wheel.read(f"{info}/METADATA").decode()
+    required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE)
+    assert sorted(required) == ["numba", "numpy", "pyarrow"]
+    assert "rer-numba = rer_numba.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert f"{info}/licenses/LICENSE" in wheel.namelist()
+
+
+# ---------------------------------------------------------------------------------------------------------------- texts
+# Written in pieces, so that this file does not find itself.
+FORBIDDEN = re.compile(
+    "|".join(("/" + "work/", "/" + "root/", "/" + "tmp/dev", "/" + "opt/py", "/" + "home/[a-z]+/", "extra-" + "index"))
+)
+
+
+def tracked_files() -> Iterator[Path]:
+    """The files that git knows or would take."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no git checkout")
+    for name in listed.stdout.decode().split("\0"):
+        path = ROOT / name
+        if name and path.is_file():
+            yield path
+
+
+def test_no_text_names_somebodys_machine() -> None:
+    """Paths of the machine where a file was written mean nothing elsewhere."""
+    found = []
+    for path in tracked_files():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}:{n}: {line}" for n, line in enumerate(lines, 1) if FORBIDDEN.search(line)]
+    assert not found
+
+
+# --------------------------------------------------------------------------------------------------------------- layers
+KERNEL_MODULES = {name.removesuffix(".py") for name in KERNEL_SOURCES}
+MAKES_OR_LOADS_CODE = {"_jit", "native", "native_compile", "object_build", "object_key", "object_symbols", "objects"}
+
+ALLOWED = {
+    "numba": {*KERNEL_MODULES, *MAKES_OR_LOADS_CODE},
+    "llvmlite": {*KERNEL_MODULES, *MAKES_OR_LOADS_CODE},
+    "pyarrow": {"store", "publish", "batch"},
+    "rez": {"rez_bridge", "benchmark", "benchmark_data"},
+    "pyrer": {"benchmark"},
+    "rich": {"cli", "progress"},
+}
+"""Foreign package -> the modules of rer_numba (or its packages) that may import it."""
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """(module, is it imported as soon as the file is) for every import outside ``if TYPE_CHECKING``."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    def walk(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", at_once
+            yield from ((f"{node.module}.{alias.name}", at_once) for alias in node.names)
+        inside = at_once and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, inside)
+
+    yield from walk(tree, True)
+
+
+MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
+
+
+@pytest.mark.parametrize("foreign", ALLOWED)
+def test_layers(foreign: str) -> None:
+    """Only the modules listed above import it."""
+    users = {
+        name
+        for name, path in MODULES.items()
+        if any(module.split(".")[0] == foreign for module, _ in imports(path))
+    }
+    assert {name for name in users if name.split("/")[0] not in ALLOWED[foreign]} == set()
+
+
+def test_kernels_import_only_kernels() -> None:
+    """What is compiled depends on the files that the cache's key is made of, and on nothing else of ours."""
+    for name in KERNEL_MODULES:
+        ours = {module.split(".")[1] for module, _ in imports(MODULES[name]) if module.startswith("rer_numba.")}
+        assert ours <= KERNEL_MODULES, name
+
+
+def test_start_up_imports() -> None:
+    """Importing rer_numba brings in none of the large packages: they are for those who need them."""
+    code = "import rer_numba, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert not set(run.stdout.split()) & {"llvmlite", "numba", "pyarrow", "pyrer", "rez", "rich"}
+
+
+def test_mypy_is_lenient_with_kernels_only() -> None:
+    """The modules that pyproject.toml excuses from typing are kernels."""
+    lenient: set[str] = set()
+    for override in PROJECT["tool"]["mypy"]["overrides"]:
+        if "disallow_untyped_defs" in override:
+            lenient.update(name.removeprefix("rer_numba.") for name in override["module"])
+    assert lenient == KERNEL_MODULES - {"_jit", "schema", "state"}
