@@ -34,7 +34,7 @@ def check(tables: Tables) -> str | None:
 
     Notes
     -----
-    3.1 ms for rez's benchmark repository (4.1 MB; 2.6 GHz Xeon, November 2026): a few passes over the integers, and one
+    2.8 ms for rez's benchmark repository (4.1 MB; 2.6 GHz Xeon, November 2026): a few passes over the integers, and one
     sort of the variants' requirements, which is a third of it.
     """
     building_absent = len(tables.building_variant_requirement_offsets) == 0

@@ -310,6 +310,14 @@ def _check_link_requirement(tables: Tables) -> str | None:
     return None if wrong is None else f"the requirement of link {wrong} is about another family, or has no range"
 
 
+def _check_mention_conflicts(tables: Tables) -> str | None:
+    """A mention is flagged if and only if one of its links is a conflict."""
+    conflict = (tables.requirement_flags & CONFLICT != 0).take(tables.link_requirement)
+    so_far = np.concatenate(([0], np.cumsum(conflict)))[tables.mention_link_offsets]
+    wrong = _first((_sizes(so_far) > 0) != tables.mention_conflicts)
+    return None if wrong is None else f"mention {wrong} is flagged as a conflict, or should be"
+
+
 def _check_link_mask(tables: Tables) -> str | None:
     """The mask of a link has a bit for each variant of the mentioning family."""
     links = tables.mention_link_offsets[tables.family_mention_offsets]
@@ -356,5 +364,6 @@ REQUIRES_CHECKS: tuple[Check, ...] = (
     _check_mention_order,
     _check_mention_mask,
     _check_link_requirement,
+    _check_mention_conflicts,
     _check_link_mask,
 )

@@ -135,7 +135,7 @@ def read(path: str | os.PathLike[str], *, verify: bool = True) -> OpenedFile:
 
     Notes
     -----
-    4.8 ms for rez's benchmark repository (4.1 MB): 0.5 to map and parse, 0.9 for checksums, 3.1 for `check`, the rest
+    4.4 ms for rez's benchmark repository (4.1 MB): 0.5 to map and parse, 0.8 for checksums, 2.8 for `check`, the rest
     page faults; 0.5 ms with ``verify=False`` (CPU time on a busy 2.6 GHz Xeon, November 2026).
     """
     buffer = _map(path)

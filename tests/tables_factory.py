@@ -280,6 +280,7 @@ class _Maker:
         links = {(name, b): _links(rows_of[name], b) for name in self.families for b in mentions[name]}
         self._offsets(prefix + "family_mention", [len(mentions[name]) for name in self.families])
         c[prefix + "mention_family"] = [self.family_id[b] for _, b in links]
+        c[prefix + "mention_conflicts"] = [_refuses(rows_of[name], b) for name, b in links]
         self._ragged(
             prefix + "family_mention_mask",
             [[w for b in mentions[name] for w in _mask(_mentions(rows_of[name], b))] for name in self.families],
@@ -308,6 +309,11 @@ def _links(rows: list[list[Requirement]], family: str) -> list[Requirement]:
 
 def _mentions(rows: list[list[Requirement]], family: str) -> list[bool]:
     return [any(r.family == family and not r.flags & CONFLICT for r in row) for row in rows]
+
+
+def _refuses(rows: list[list[Requirement]], family: str) -> bool:
+    """`~foo` without a range refuses nothing."""
+    return any(r.family == family and r.flags & CONFLICT and r.cuts is not None for row in rows for r in row)
 
 
 def _inside(rank: int, cuts: tuple[int, ...]) -> bool:

@@ -91,6 +91,9 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("mention_mask", "do not fit its variants", {"family_mention_mask_offsets": put((1, 1))}),
     ("mention_mask", "beyond the variants", {"mention_mask": put((0, 1 << 4))}),
     ("link_requirement", "another family", {"link_requirement": put((0, 1))}),
+    ("mention_conflicts", "mention 0 is flagged", {"mention_conflicts": put((0, 1))}),
+    ("mention_conflicts", "mention 2 is flagged", {"mention_conflicts": put((2, 0))}),
+    ("mention_conflicts", "mention 2 is flagged", {"mention_conflicts": put((2, 2))}),
     ("link_mask", "do not fit its variants", {"family_link_mask_offsets": put((1, 1))}),
     ("link_mask", "beyond the variants", {"link_mask": put((0, 1 << 63))}),
 ]

@@ -39,7 +39,6 @@ REZ = SimpleNamespace(
     VersionedObject=rez.version.VersionedObject,
 )
 
-# Short names with short tails only: rez's name pattern takes twice as long for each further letter of a bad one.
 NAMES = ("foo", "foo", "foo", "bar", "a_b", "foo.bar", "1st", "_x", ".feat", ".feat")
 BAD_NAMES = ("", "foo.", "fo..o", ".", "..x", "__pycache__", ".__pycache__", "f o", "fée", "foo|", "foo+", "foo\n")
 

@@ -4,7 +4,7 @@ from rer_numba import Repository
 
 from .data import REZ, SETS, STUDIO, file_of, need, setup_cache
 
-__all__ = ["SolveAll", "SolveOne", "setup_cache"]
+__all__ = ["Explain", "SolveAll", "SolveOne", "setup_cache"]
 
 # of rez's 188 requests: 7, 134 and 335 solve steps; of the studio's: a short one, and the longest
 ONE = {
@@ -14,6 +14,7 @@ ONE = {
     "studio_small": (STUDIO, 2),
     "studio_large": (STUDIO, 17),
 }
+FAILING = {"conflict": (STUDIO, 19), "total_reduction": (STUDIO, 21)}
 
 
 class SolveOne:
@@ -30,6 +31,22 @@ class SolveOne:
 
     def time_solve(self, requests, which):
         self.repository.solve(self.request).resolved
+
+
+class Explain:
+    """A request that cannot be solved, and the text that says why."""
+
+    params = tuple(FAILING)
+    param_names = ("request",)
+
+    def setup(self, requests, which):
+        name, number = FAILING[which]
+        self.request = requests[name][number]
+        self.repository = Repository.open(file_of(name))
+        assert self.repository.solve(self.request).status == "failed"
+
+    def time_solve_and_describe(self, requests, which):
+        self.repository.solve(self.request).failure_description
 
 
 class SolveAll:

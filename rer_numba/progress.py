@@ -1,0 +1,164 @@
+"""What is shown through rich, and so only on a terminal: progress bars and tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from rer_numba.tell import is_quiet, say
+
+if TYPE_CHECKING:
+    from rer_numba.tables_text import Table
+
+T = TypeVar("T")
+
+SHOWN_AFTER = 2.0
+"""Seconds that work may take before anybody wants to know how it goes on."""
+_REFRESH = 0.1
+_STYLES = {"solved": "green", "failed": "red", "error": "red", "yes": "green", "NO": "bold red"}
+
+
+class Progress:
+    """Progress on stderr, if that is a terminal and the work takes longer than `SHOWN_AFTER`. A context manager.
+
+    Without rich it is one line that is written over again and again.
+
+    Parameters
+    ----------
+    enabled : bool, optional
+        Show it; default: if stderr is a terminal and ``RER_NUMBA_QUIET`` does not ask for silence.
+    """
+
+    def __init__(self, enabled: bool | None = None) -> None:
+        self._enabled = not is_quiet() and _is_terminal() if enabled is None else enabled
+        self._started = self._last = 0.0
+        self._bar: Any = None
+        self._task: Any = None
+        self._wrote = 0
+
+    def __enter__(self) -> Progress:
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._clear()
+
+    def track(self, items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
+        """Hand out the items, and show how many of `total` were asked for."""
+        done = 0
+        for item in items:
+            yield item
+            done += 1
+            self.show(what, done, total)
+        self._clear()
+
+    def show(self, what: str, done: int = 0, total: int | None = None) -> None:
+        """Say what is going on. Cheap unless it is time to write."""
+        if not self._enabled:
+            return
+        now = time.monotonic()
+        if now - self._started < SHOWN_AFTER or now - self._last < _REFRESH:
+            return
+        self._last = now
+        if self._bar is None and find_spec("rich") is not None:
+            self._bar, self._task = _start_bar()
+        if self._bar is not None:
+            self._bar.update(self._task, description=what, completed=done, total=total)
+            return
+        text = f"{what} {done:,}" + (f" of {total:,}" if total else "")
+        say(f"\r{text:<{self._wrote}}")
+        self._wrote = len(text)
+
+    def _clear(self) -> None:
+        """Take away what was shown."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if self._wrote:
+            say(f"\r{'':{self._wrote}}\r")
+            self._wrote = 0
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except (OSError, ValueError):
+        return False
+
+
+def _start_bar() -> tuple[Any, Any]:
+    from rich import progress  # noqa: TID251
+    from rich.console import Console  # noqa: TID251
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+    )
+    bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.start()
+    return bar, bar.add_task("", total=None)
+
+
+class RichOutput:
+    """Writes tables and paragraphs through rich; an `Output` of `rer_numba.tables_text`.
+
+    Parameters
+    ----------
+    stream : text file
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console  # noqa: TID251
+
+        self._stream = stream
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+        self._is_first = True
+
+    def heading(self, text: str) -> None:
+        """Begin a section with an empty line and a bold title."""
+        if not self._is_first:
+            self._console.print()
+        self._is_first = False
+        self._console.print(text, style="bold cyan")
+
+    def text(self, text: str, indent: int = 0) -> None:
+        """Write a paragraph; its own line breaks stay."""
+        from rich.padding import Padding  # noqa: TID251
+        from rich.text import Text  # noqa: TID251
+
+        self._is_first = False
+        self._console.print(Padding(Text(text), (0, 0, 0, indent)))
+
+    def line(self, text: str) -> None:
+        """Write a line as it is."""
+        self._is_first = False
+        self._console.print(text, soft_wrap=True)
+
+    def table(self, table: Table) -> None:
+        """Write a table; the words of `_STYLES` are coloured."""
+        from rich import box  # noqa: TID251
+        from rich.table import Table as RichTable  # noqa: TID251
+        from rich.text import Text  # noqa: TID251
+
+        self._is_first = False
+        shown = RichTable(
+            box=box.SIMPLE_HEAD, header_style="bold", show_header=any(column.header for column in table.columns)
+        )
+        for column in table.columns:
+            shown.add_column(
+                column.header,
+                justify="right" if column.right else "left",
+                no_wrap=not column.wraps,
+                overflow="fold",
+            )
+        for row in table.rows:
+            shown.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        self._console.print(shown)
