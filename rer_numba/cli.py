@@ -14,7 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from rer_numba._version import __version__
 from rer_numba.errors import RerError, RezError, VersionError
@@ -60,14 +60,15 @@ def _run(argv: Sequence[str] | None) -> int:
         if arguments.run is None:
             make_parser().print_help()
             return OK
-        return _command(arguments.run)(arguments)
+        code: int = _command(arguments.run)(arguments)
+        return code
     except SystemExit as stop:  # of argparse: --help, or usage
         return int(stop.code or OK)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - a traceback is no message; the last line of _describe tells how to get one
+    except Exception as error:
         if os.environ.get("RER_NUMBA_DEBUG"):
-            raise
+            raise  # with its traceback
         _complain(_describe(error))
         return BAD_INPUT
 
@@ -94,17 +95,15 @@ def _describe(error: Exception) -> str:
         remedy = _OS_REMEDIES.get(type(error).__name__)
         return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
     if isinstance(error, ImportError):
-        return f"{error}; the installation is not complete: pip install --force-reinstall rer-numba"
+        return f"{error}; the installation is not complete: install the package that is named here again"
     native = sys.modules.get("rer_numba.native")
     if native is not None and isinstance(error, native.NativeError):
-        return f"{error}; see the page on compiled kernels in the documentation"
+        return str(error)
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"internal error: {text}; please report it, with the traceback that RER_NUMBA_DEBUG=1 shows"
 
 
-def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
-) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     sys.stderr.write(f"rer-numba: warning: {message}\n")
 
 
@@ -116,14 +115,20 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+def _wide(prog: str) -> argparse.HelpFormatter:
+    """Keep every option and its text on one line."""
+    return argparse.HelpFormatter(prog, max_help_position=32)
+
+
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser()
     arguments, more = parser.parse_known_args(argv)
     if more:
         # argparse takes requests up to the next option only: `solve maya -r site.rer nuke` leaves nuke over
-        if not hasattr(arguments, "requests") or any(text.startswith("-") for text in more):
+        end = more.index("--") if "--" in more else len(more)
+        if not hasattr(arguments, "requests") or any(text.startswith("-") for text in more[:end]):
             parser.error(f"unrecognized arguments: {' '.join(more)}")
-        arguments.requests += more
+        arguments.requests += more[:end] + more[end + 1 :]
     return arguments
 
 
@@ -131,6 +136,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = _Parser(
         prog="rer-numba",
+        formatter_class=_wide,
         description="rez's solver on integer arrays: the same answers, from a repository that was encoded once.",
         epilog="Start with `rer-numba demo`.",
     )
@@ -143,8 +149,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add(commands: Any, name: str, run: str, text: str, more: str = "") -> argparse.ArgumentParser:
+    description = f"{text[0].upper()}{text[1:]}. {more}".strip()
     command: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}".strip()
+        name, help=text, description=description, formatter_class=_wide
     )
     command.set_defaults(run=run)
     return command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import os
 import sys
 import time
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def print_json(value: Any) -> None:
     """Write to stdout."""
+    import json
+
     json.dump(value, sys.stdout, indent=1)
     sys.stdout.write("\n")
 
@@ -45,7 +47,7 @@ def encode(arguments: argparse.Namespace) -> int:
         clock.append(time.perf_counter())
         repository.save(arguments.output)
         clock.append(time.perf_counter())
-    seconds = [round(end - start, 3) for start, end in zip(clock, clock[1:], strict=False)]
+    seconds = [round(end - start, 3) for start, end in itertools.pairwise(clock)]
     facts = {
         "file": arguments.output,
         "fingerprint": repository.fingerprint,
@@ -139,7 +141,7 @@ def _print_result(result: SolveResult) -> None:
 
 
 def qualified_name(package: ResolvedVariant) -> str:
-    """rez's name for a variant: ``name-version[index]``."""
+    """The name that rez gives a variant: ``name-version[index]``."""
     version = f"-{package.version}" if package.version else ""
     return f"{package.name}{version}[{'' if package.variant_index is None else package.variant_index}]"
 

@@ -103,7 +103,7 @@ def _print_failure(output: Output, request: StudioRequest, result: SolveResult) 
 def _print_next(output: Output) -> None:
     output.heading("And now")
     for line in (
-        "rer-numba solve maya-2024 nuke-14 '!python-3.9'",
+        "rer-numba solve maya-2024 nuke-14 '!python-3.9' platform-linux",
         "rer-numba encode /your/packages -o site.rer && rer-numba solve -r site.rer ...",
         "rer-numba benchmark",
     ):

@@ -201,7 +201,7 @@ def _extract_in_common(t, w, position, family, slot):
 @inlined
 def is_linked(t, w, family, slot, link, words):
     """True when a variant of the slice has the link's requirement."""
-    mask = link_mask_start(t, family, link, words)
+    mask = link_mask_start(t, family, np.int64(link), words)
     data = np.int64(w.slot_data[slot])
     for k in range(words):
         if w.word[data + k] & t.link_mask[mask + k]:
@@ -323,7 +323,7 @@ def _something_left(t, w):
     for k in range(w.head[N_ACCUMULATORS]):
         data = np.int64(w.accumulator_data[k])
         left = False
-        for i in range(family_words(t, w, w.accumulator_family[k])):
+        for i in range(family_words(t, w, np.int64(w.accumulator_family[k]))):
             if w.accumulator_word[data + i]:
                 left = True
                 break
@@ -439,7 +439,7 @@ def _merge_exactly(t, w):
             start = out
             out = end
             end = intersect_ranges(
-                w, w.accumulator_data[accumulator], w.accumulator_end[accumulator], start, out, out
+                w, np.int64(w.accumulator_data[accumulator]), np.int64(w.accumulator_end[accumulator]), start, out, out
             )
             if end == out and not w.head[NEEDED_ROOM]:
                 return _because(w, FAILED, MERGE_CONFLICT, family, NONE, n)

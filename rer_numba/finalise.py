@@ -122,7 +122,7 @@ def _close(t, w, n):
                     _unite_rows(w, np.int64(w.frame[2 * depth - 2]), place)
                 continue
             w.frame[2 * depth - 1] = k + 1
-            position = scope_of(w, t.requirement_family[t.variant_extraction[k]])
+            position = scope_of(w, np.int64(t.requirement_family[t.variant_extraction[k]]))
             child = np.int64(w.order[w.room[_SCOPE] + position])
             if w.result_scope[child] == 1:
                 return CYCLIC

@@ -152,9 +152,9 @@ def _first_phase(t, w):
                 return ERROR
             slot = new_slice(w, w.scratch, np.int64(0), family_words(t, w, family), NONE, FRESH)
         add_scope(t, w, family, slot)
-        set_bit(w.changed, 0, np.int64(request))
         if w.head[NEEDED_ROOM]:
             return NEED_ROOM
+        set_bit(w.changed, 0, np.int64(request))
     return PENDING
 
 
@@ -218,7 +218,7 @@ def _next_phase(t, w):
 def _sort_all_variants(t, w, family):
     """The reader of a total reduction lists the variants as rez would have sorted them by then."""
     for package in range(t.family_package_offsets[family], t.family_package_offsets[family + 1]):
-        sort_variants(t, w, package)
+        sort_variants(t, w, np.int64(package))
 
 
 def export_ir() -> tuple[str, str]:

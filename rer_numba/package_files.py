@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 from rer_numba.errors import RerError
 from rer_numba.packages import PackageData
 from rer_numba.requirements import is_valid_package_name
-from rer_numba.static_package import FileProblem, StaticPackage, check_text, read_static_package
+from rer_numba.static_package import NotPlainError, StaticPackage, check_text, read_static_package
 
 NEEDS_REZ = (
     "computed packages need rez, which a later version of rer-numba will ask to read them; "
     "until then write what they require as literals, or leave them out"
 )
-_NO_CALLBACK: Callable[[int], None] = lambda done: None  # noqa: E731
+
+
+def _tell_nobody(done: int) -> None:
+    pass
 
 
 class Problem(NamedTuple):
@@ -55,7 +58,7 @@ class PackageFilesError(RerError):
         return "\n".join([f"{len(lines)} package files cannot be read; {self.remedy}:", *lines])
 
 
-def read_packages(source: str, on_progress: Callable[[int], None] = _NO_CALLBACK) -> list[PackageData]:
+def read_packages(source: str, on_progress: Callable[[int], None] = _tell_nobody) -> list[PackageData]:
     """Read packages from a JSON file or a directory tree.
 
     Parameters
@@ -102,8 +105,8 @@ def read_json(path: str) -> list[PackageData]:
     for n, item in enumerate(items):
         try:
             packages.append(_package_of(item))
-        except FileProblem as problem:
-            problems.append(Problem(path, f"package {n}{_named(item)}: {problem}"))
+        except NotPlainError as error:
+            problems.append(Problem(path, f"package {n}{_named(item)}: {error}"))
     if problems:
         raise PackageFilesError(problems, remedy)
     return packages
@@ -115,14 +118,14 @@ def _named(item: Any) -> str:
 
 def _package_of(item: Any) -> PackageData:
     if not isinstance(item, dict):
-        raise FileProblem(f"must be an object, not {item!r:.40}")
+        raise NotPlainError(f"must be an object, not {item!r:.40}")
     static = StaticPackage.of({key: value for key, value in item.items() if value is not None})
     for key in ("name", "version", "uri"):
         if not isinstance(item.get(key) or "", str):
-            raise FileProblem(f"{key} must be a text, not {item[key]!r:.40}")
+            raise NotPlainError(f"{key} must be a text, not {item[key]!r:.40}")
         check_text(item.get(key) or "", key)
     if not item.get("name"):
-        raise FileProblem("has no name")
+        raise NotPlainError("has no name")
     return _make(item["name"], item.get("version") or "", static, item.get("uri"))
 
 
@@ -139,14 +142,14 @@ def _make(name: str, version: str, static: StaticPackage, uri: str | None) -> Pa
 
 
 # ----------------------------------------------------------------------------------------------------------------- tree
-def read_tree(root: str, on_progress: Callable[[int], None] = _NO_CALLBACK) -> list[PackageData]:
+def read_tree(root: str, on_progress: Callable[[int], None] = _tell_nobody) -> list[PackageData]:
     """Read a tree as rez's filesystem repository does, if it is plain. Raises as `read_packages`.
 
     Notes
     -----
     Name and version are those of the folders, whatever the file says. A package file directly in a family's folder
     makes the family this one unversioned package. Versions with an ``.ignore`` or ``.building`` mark are left out as
-    rez leaves them out. Ports: rezplugins.package_repository.filesystem (rez 3.4.0), for installed ``package.py`` files.
+    rez leaves them out. Ports: rezplugins.package_repository.filesystem (rez 3.4.0), for ``package.py`` files.
     """
     packages: list[PackageData] = []
     problems: list[Problem] = []
@@ -161,14 +164,13 @@ def read_tree(root: str, on_progress: Callable[[int], None] = _NO_CALLBACK) -> l
             problems.append(Problem(*_no_package_py(folder)))
         except OSError as error:
             problems.append(Problem(path, f"cannot be read ({error.strerror})"))
-        except FileProblem as problem:
-            problems.append(Problem(path, str(problem)))
+        except NotPlainError as error:
+            problems.append(Problem(path, str(error)))
         on_progress(len(packages))
     if problems:
         raise PackageFilesError(problems, NEEDS_REZ)
     if not packages:
-        problem = Problem(root, "holds no packages")
-        raise PackageFilesError([problem], "it must have files NAME/VERSION/package.py")
+        raise PackageFilesError([Problem(root, "holds no packages")], "it must have files NAME/VERSION/package.py")
     return packages
 
 

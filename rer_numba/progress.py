@@ -38,6 +38,7 @@ class Progress:
         self._started = self._last = 0.0
         self._bar: Any = None
         self._task: Any = None
+        self._what = ""
         self._wrote = 0
 
     def __enter__(self) -> Progress:
@@ -51,12 +52,9 @@ class Progress:
 
     def track(self, items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
         """Hand out the items, and show how many of `total` were asked for."""
-        done = 0
-        for item in items:
-            yield item
-            done += 1
+        for done, item in enumerate(items):
             self.show(what, done, total)
-        self._clear()
+            yield item
 
     def show(self, what: str, done: int = 0, total: int | None = None) -> None:
         """Say what is going on. Cheap unless it is time to write."""
@@ -66,14 +64,22 @@ class Progress:
         if now - self._started < SHOWN_AFTER or now - self._last < _REFRESH:
             return
         self._last = now
-        if self._bar is None and find_spec("rich") is not None:
-            self._bar, self._task = _start_bar()
-        if self._bar is not None:
-            self._bar.update(self._task, description=what, completed=done, total=total)
+        if find_spec("rich") is not None:
+            self._show_bar(what, done, total)
             return
         text = f"{what} {done:,}" + (f" of {total:,}" if total else "")
         say(f"\r{text:<{self._wrote}}")
         self._wrote = len(text)
+
+    def _show_bar(self, what: str, done: int, total: int | None) -> None:
+        if self._bar is None:
+            self._bar = _make_bar()
+        if what != self._what:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            self._what, self._task = what, self._bar.add_task(what, total=total)
+        self._bar.start()
+        self._bar.update(self._task, completed=done, refresh=True)
 
     def _clear(self) -> None:
         """Take away what was shown."""
@@ -92,7 +98,7 @@ def _is_terminal() -> bool:
         return False
 
 
-def _start_bar() -> tuple[Any, Any]:
+def _make_bar() -> Any:
     from rich import progress  # noqa: TID251
     from rich.console import Console  # noqa: TID251
 
@@ -100,11 +106,9 @@ def _start_bar() -> tuple[Any, Any]:
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
-        progress.TimeElapsedColumn(),
     )
-    bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
-    bar.start()
-    return bar, bar.add_task("", total=None)
+    # no thread that refreshes: it would disturb what a benchmark measures
+    return progress.Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
 
 
 class RichOutput:
@@ -121,12 +125,13 @@ class RichOutput:
         self._stream = stream
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._is_first = True
+        self._is_after_table = False
 
     def heading(self, text: str) -> None:
         """Begin a section with an empty line and a bold title."""
         if not self._is_first:
             self._console.print()
-        self._is_first = False
+        self._is_first = self._is_after_table = False
         self._console.print(text, style="bold cyan")
 
     def text(self, text: str, indent: int = 0) -> None:
@@ -134,8 +139,10 @@ class RichOutput:
         from rich.padding import Padding  # noqa: TID251
         from rich.text import Text  # noqa: TID251
 
-        self._is_first = False
-        self._console.print(Padding(Text(text), (0, 0, 0, indent)))
+        if self._is_after_table:
+            self._console.print()
+        self._is_first = self._is_after_table = False
+        self._console.print(Padding(Text(text), (0, 0, 0, indent), expand=False))
 
     def line(self, text: str) -> None:
         """Write a line as it is."""
@@ -150,7 +157,11 @@ class RichOutput:
 
         self._is_first = False
         shown = RichTable(
-            box=box.SIMPLE_HEAD, header_style="bold", show_header=any(column.header for column in table.columns)
+            box=box.SIMPLE_HEAD,
+            header_style="bold",
+            show_header=any(column.header for column in table.columns),
+            show_edge=False,
+            pad_edge=False,
         )
         for column in table.columns:
             shown.add_column(
@@ -159,6 +170,7 @@ class RichOutput:
                 no_wrap=not column.wraps,
                 overflow="fold",
             )
+        self._is_after_table = True
         for row in table.rows:
             shown.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
         self._console.print(shown)

@@ -132,7 +132,7 @@ def _pend_mentioned(t, w, x):
     for mention in range(t.family_mention_offsets[family], t.family_mention_offsets[family + 1]):
         if single and not t.mention_conflicts[mention]:
             continue
-        y = scope_of(w, t.mention_family[mention])
+        y = scope_of(w, np.int64(t.mention_family[mention]))
         if y >= 0:
             set_bit(w.pending, x * row_words(w), y)
 
@@ -231,25 +231,33 @@ def _reduce_scope(t, w, x, y):
     if mention < 0:
         return _KEPT
     words = family_words(t, w, family)
+    if not _find_removed(t, w, family, mention, np.int64(w.slot_data[slot]), words, np.int64(w.scope_slot[y])):
+        return _KEPT
     data = np.int64(w.slot_data[slot])
-    other_slot = np.int64(w.scope_slot[y])
-    removes = False
     for k in range(words):
-        w.scratch[k] = w.word[data + k]
-    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
-        mask = link_mask_start(t, family, link, words)
-        concerned = False
+        w.scratch[k] = w.word[data + k] & ~w.scratch[k]
+    return _put_reduced(w, x, y, family, slot, words)
+
+
+@inlined
+def _find_removed(t, w, family, mention, data, words, other_slot):
+    """Write the variants that conflict with a slot to `work.scratch`. Returns True when there are any."""
+    removes = False
+    first = np.int64(t.mention_link_offsets[mention])
+    mask = link_mask_start(t, family, first, words)
+    for link in range(first, t.mention_link_offsets[mention + 1]):
         for k in range(words):
             if w.word[data + k] & t.link_mask[mask + k]:
-                concerned = True
+                if _conflicts(t, w, np.int64(t.link_requirement[link]), other_slot):
+                    if not removes:
+                        for i in range(words):
+                            w.scratch[i] = np.uint64(0)
+                    removes = True
+                    for i in range(words):
+                        w.scratch[i] |= t.link_mask[mask + i]
                 break
-        if concerned and _conflicts(t, w, np.int64(t.link_requirement[link]), y, other_slot):
-            removes = True
-            for k in range(words):
-                w.scratch[k] &= ~t.link_mask[mask + k]
-    if not removes:
-        return _KEPT
-    return _put_reduced(w, x, y, family, slot, words)
+        mask += words
+    return removes
 
 
 @inlined
@@ -267,8 +275,8 @@ def _put_reduced(w, x, y, family, slot, words):
 
 
 @inlined
-def _conflicts(t, w, requirement, y, slot):
-    """True when a variant's requirement conflicts with what scope `y` still holds.
+def _conflicts(t, w, requirement, slot):
+    """True when a variant's requirement conflicts with what a slot still holds.
 
     Ports: rez.version.Requirement.conflicts_with (rez 3.4.0). The range of a slice is the set of its versions, so its
     conflicts are questions about masks; those of conflicts and ephemerals are questions about ranges.
@@ -276,13 +284,12 @@ def _conflicts(t, w, requirement, y, slot):
     conflict = t.requirement_flags[requirement] & CONFLICT
     if w.slot_kind[slot] != SLICE:
         return _conflicts_with_range(t, w, requirement, conflict, slot)
-    start = np.int64(t.requirement_mask_offsets[requirement])
-    words = np.int64(t.requirement_mask_offsets[requirement + 1]) - start
+    refused = ~np.uint64(0) if conflict else np.uint64(0)
     data = np.int64(w.slot_data[slot])
-    for k in range(words):
-        allowed = ~t.requirement_mask[start + k] if conflict else t.requirement_mask[start + k]
-        if w.word[data + k] & allowed:
+    for k in range(t.requirement_mask_offsets[requirement], t.requirement_mask_offsets[requirement + 1]):
+        if w.word[data] & (t.requirement_mask[k] ^ refused):
             return False
+        data += 1
     return True
 
 

@@ -171,7 +171,7 @@ def _make_keys(t, w, first, n):
 @inlined
 def _request_of(w, family):
     """Place of the non-conflict request for a family; -1 when there is none."""
-    position = scope_of(w, family)
+    position = scope_of(w, np.int64(family))
     if position < 0 or position >= w.head[N_REQUESTS] or w.request_flags[position] & CONFLICT:
         return np.int64(-1)
     return position

@@ -1,8 +1,8 @@
 """One package.py, read without running it.
 
-What rez installs is a list of literals, with functions and configuration beside them that no solve looks at. Such a file
-is read here. As soon as anything in it could compute a value, the file is refused: a guess could differ from what rez
-finds when it runs the file.
+What rez installs is a list of literals, with functions and configuration beside them that no solve looks at. Such a
+file is read here. As soon as anything in it could compute a value, the file is refused: a guess could differ from what
+rez finds when it runs the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LATER = frozenset({"late", "include"})
 _NOT_FUNCTIONS = SOLVER_KEYS | _LATER | {"scope"}
 
 
-class FileProblem(Exception):
+class NotPlainError(Exception):
     """Why a package cannot be read, in words that follow the name of its file."""
 
 
@@ -32,13 +32,13 @@ class StaticPackage(NamedTuple):
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> StaticPackage:
-        """Take checked values; raises FileProblem if one has a wrong type."""
+        """Take checked values; raises NotPlainError if one has a wrong type."""
         variants = values.get("variants", [])
         if not isinstance(variants, list):
-            raise FileProblem(f"variants must be a list of lists of texts, not {variants!r:.40}")
+            raise NotPlainError(f"variants must be a list of lists of texts, not {variants!r:.40}")
         timestamp = values.get("timestamp")
         if timestamp is not None and (not isinstance(timestamp, int) or abs(timestamp) >= 1 << 63):
-            raise FileProblem(f"timestamp must be a whole number of seconds, not {timestamp!r:.40}")
+            raise NotPlainError(f"timestamp must be a whole number of seconds, not {timestamp!r:.40}")
         return cls(
             _texts(values.get("requires", []), "requires"),
             [_texts(variant, "each of the variants") for variant in variants],
@@ -49,18 +49,18 @@ class StaticPackage(NamedTuple):
 
 def _texts(value: Any, what: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise FileProblem(f"{what} must be a list of texts, not {value!r:.40}")
+        raise NotPlainError(f"{what} must be a list of texts, not {value!r:.40}")
     for text in value:
         check_text(text, what)
     return value
 
 
 def check_text(text: str, what: str) -> None:
-    """Raise FileProblem for half a character (a lone surrogate), which no file of ours could hold."""
+    """Raise NotPlainError for half a character (a lone surrogate), which no file of ours could hold."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise FileProblem(f"{what} holds {text!r:.40}, which is not valid Unicode") from None
+        raise NotPlainError(f"{what} holds {text!r:.40}, which is not valid Unicode") from None
 
 
 def read_static_package(path: str) -> StaticPackage:
@@ -68,7 +68,7 @@ def read_static_package(path: str) -> StaticPackage:
 
     Raises
     ------
-    FileProblem
+    NotPlainError
         It is not plain, or not Python.
     OSError
         It cannot be opened.
@@ -78,7 +78,7 @@ def read_static_package(path: str) -> StaticPackage:
 
 
 def parse_static_package(source: bytes) -> StaticPackage:
-    """Read the text of a package.py; raises FileProblem."""
+    """Read the text of a package.py; raises NotPlainError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is a matter for the author of the package
@@ -86,12 +86,12 @@ def parse_static_package(source: bytes) -> StaticPackage:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise FileProblem(f"{line}is not valid Python ({text})") from None
+        raise NotPlainError(f"{line}is not valid Python ({text})") from None
     values: dict[str, Any] = {}
     for statement in body:
         reason = _read_statement(statement, values)
         if reason:
-            raise FileProblem(f"line {statement.lineno}: {reason}")
+            raise NotPlainError(f"line {statement.lineno}: {reason}")
     return StaticPackage.of(values)
 
 

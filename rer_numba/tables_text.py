@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -82,28 +81,46 @@ class PlainOutput:
 
     def __init__(self, stream: TextIO, width: int | None = None) -> None:
         self._stream = stream
-        self._width = width or shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+        self._width = width or _terminal_width(stream)
         self._is_first = True
+        self._is_after_table = False
 
     def heading(self, text: str) -> None:
         """Begin a section with an empty line and an underlined title."""
-        self.line(f"{'' if self._is_first else chr(10)}{text}\n{'-' * len(text)}")
+        if not self._is_first:
+            self.line("")
+        self.line(f"{text}\n{'-' * len(text)}")
 
     def text(self, text: str, indent: int = 0) -> None:
         """Write a paragraph; its own line breaks stay."""
+        if self._is_after_table:
+            self.line("")
         margin = " " * indent
         for paragraph in text.split("\n"):
             self.line("\n".join(_wrap(paragraph, self._width - indent, margin)))
 
     def line(self, text: str) -> None:
         """Write a line as it is."""
-        self._is_first = False
+        self._is_first = self._is_after_table = False
         self._stream.write(text + "\n")
 
     def table(self, table: Table) -> None:
         """Write a table."""
         for line in table_lines(table, self._width):
             self.line(line)
+        self._is_after_table = True
+
+
+def _terminal_width(stream: TextIO) -> int:
+    """As `shutil.get_terminal_size`, which imports three compressors (3 ms)."""
+    try:
+        return int(os.environ["COLUMNS"]) or PLAIN_WIDTH
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or PLAIN_WIDTH
+    except (AttributeError, OSError, ValueError):  # not a terminal, or not even a file
+        return PLAIN_WIDTH
 
 
 def table_lines(table: Table, width: int) -> list[str]:
@@ -133,13 +150,16 @@ def _widths(table: Table, limit: int) -> list[int]:
 
 
 def _row_lines(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
-    wrapped = [_wrap(cell, width) if column.wraps else [cell] for cell, column, width in zip(cells, columns, widths)]
+    wrapped = [
+        _wrap(cell, width) if column.wraps else [cell]
+        for cell, column, width in zip(cells, columns, widths, strict=True)
+    ]
     lines = []
     for n in range(max(map(len, wrapped))):
         parts = [part[n] if n < len(part) else "" for part in wrapped]
         aligned = (
             part.rjust(width) if column.right else part.ljust(width)
-            for part, column, width in zip(parts, columns, widths)
+            for part, column, width in zip(parts, columns, widths, strict=True)
         )
         lines.append(_GAP.join(aligned).rstrip())
     return lines

@@ -71,12 +71,15 @@ def find_difference(case: Case) -> Difference | None:
     """Ask both; None when all is well."""
     rez = ask_rez(case.packages, case.requests, **case.options)
     ours = our_answer(case)
-    if rez.internal:
-        # internal too when a request could not be read, or VersionError came for another bad input: then we are equal
-        what = () if ours.tier_b() == rez.tier_b() else _nonsense(case, ours)
-    else:
-        what = _unequal(rez, ours)
+    what = _unequal(rez, ours)
+    if what and rez_died(rez):
+        what = _nonsense(case, ours)
     return Difference(case, rez, ours, what) if what else None
+
+
+def rez_died(rez: Answer) -> bool:
+    """True for a defect of rez's own: not for the VersionError of a text that is no version or range."""
+    return rez.internal and (rez.error_type != "VersionError" or rez.failure_description == "Invalid bound")
 
 
 def _unequal(rez: Answer, ours: Answer) -> tuple[str, ...]:

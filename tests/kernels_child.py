@@ -1,15 +1,18 @@
 """Solves cases with the kernels of its own process, for test_kernels.py; prints what came of them as JSON.
 
-Usage: kernels_child.py <specification as JSON>, with the keys of `Task`. How the kernels run (compiled by Numba, with
-bounds checks, not compiled at all) is said by the environment.
+Usage: kernels_child.py <task as JSON>, see `Task`. How the kernels run (compiled by Numba, with bounds checks, not
+compiled at all) is said by the environment: ``RER_NUMBA_ENGINE``, ``NUMBA_BOUNDSCHECK``, ``NUMBA_DISABLE_JIT``.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -18,23 +21,31 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from data_set.prepare import benchmark_packages, benchmark_requests
+from rer_numba import engine, state
 from rer_numba.kernel_sources import KERNEL_SOURCES
 from tests.case import Case, Package, load_case_files
 from tests.oracle import Answer
 from tests.product import answer_of, repository_of, solve_case
 from tests.random_cases import random_case
+from tests.test_broken_packages import broken_case
+
+TINY = {name: 64 if name == "scope" else 1 for name in state.GROUPS}
+"""The smallest work arrays: one entry of each group, and one word of positions."""
 
 
 class Task(TypedDict, total=False):
-    """What a child is to do: `seeds` of random cases, whether the `case_files` too, `golden` request numbers, how many
-    families the widest request asks for (`wide`); and whether to tell `signatures` of the kernels.
+    """What a child is to do.
+
+    Seeds of random cases, and of those with broken packages; numbers of families that a request asks for; numbers of
+    golden requests; and, solved with the smallest work arrays, seeds and golden requests again.
     """
 
     seeds: list[int]
-    case_files: bool
-    golden: list[int]
+    broken: list[int]
     wide: list[int]
-    signatures: bool
+    golden: list[int]
+    tiny_seeds: list[int]
+    tiny_golden: list[int]
 
 
 def wide_case(n: int) -> Case:
@@ -43,20 +54,23 @@ def wide_case(n: int) -> Case:
     return Case(packages, [f"lib{i}-1" if i % 3 else f"!lib{i}>7" for i in range(n)], origin=f"wide {n}")
 
 
-def cases_of(task: Task) -> list[Case]:
-    """The cases of a task."""
-    files = load_case_files() if task.get("case_files") else []
-    return [*map(random_case, task.get("seeds", [])), *files, *map(wide_case, task.get("wide", []))]
-
-
 def solve_task(task: Task) -> list[Any]:
-    """Answers to the cases, then to the golden requests, as plain lists."""
-    answers = [plain(solve_case(case)) for case in cases_of(task)]
-    if task.get("golden"):
-        repository = repository_of(benchmark_packages())
-        requests = benchmark_requests()
-        answers += [plain(answer_of(repository, requests[number])) for number in task["golden"]]
-    return answers
+    """The answers to all parts of a task, as JSON has them; the case files are always among them."""
+    cases = [*load_case_files(), *map(random_case, task.get("seeds", []))]
+    cases += [*map(broken_case, task.get("broken", [])), *map(wide_case, task.get("wide", []))]
+    found = [*map(solve_case, cases), *_solve_golden(task.get("golden", []))]
+    with small_work_arrays(TINY):
+        found += [*map(solve_case, map(random_case, task.get("tiny_seeds", [])))]
+        found += _solve_golden(task.get("tiny_golden", []))
+    return [plain(answer) for answer in found]
+
+
+def _solve_golden(numbers: list[int]) -> list[Answer]:
+    if not numbers:
+        return []
+    repository = repository_of(benchmark_packages())
+    requests = benchmark_requests()
+    return [answer_of(repository, requests[number]) for number in numbers]
 
 
 def plain(answer: Answer) -> Any:
@@ -64,6 +78,57 @@ def plain(answer: Answer) -> Any:
     if answer.failure_kind == "Cycle":
         answer = replace(answer, failure_description=None)
     return json.loads(json.dumps(astuple(answer)))
+
+
+@contextmanager
+def small_work_arrays(groups: dict[str, int]) -> Iterator[set[str]]:
+    """Start every solve with work arrays of these sizes. Gives the names of the groups that had to grow."""
+    grew: set[str] = set()
+    usual, grown = engine.GROUPS, state.Sizes.grown
+
+    def watched(sizes: state.Sizes, needed: int) -> state.Sizes:
+        grew.update(name for name, bit in state.GROUP_BIT.items() if needed & bit)
+        return grown(sizes, needed)
+
+    engine.GROUPS, state.Sizes.grown = dict(groups), watched  # type: ignore[method-assign]
+    try:
+        yield grew
+    finally:
+        engine.GROUPS, state.Sizes.grown = usual, grown  # type: ignore[method-assign]
+
+
+# ---- what Numba made
+
+
+def compile_without_wrappers() -> Callable[[], bool]:
+    """Give only `solve` a function that Python can call: the hundred others cost two thirds of the time to compile.
+
+    Returns
+    -------
+    callable
+        Tells whether a kernel that reads past the end of an array is noticed.
+    """
+    import numpy as np
+
+    from rer_numba import _jit
+
+    @_jit.kernel
+    def reach(values: Any, place: int) -> Any:
+        return values[place]
+
+    _jit._WRAPPERS.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    from rer_numba import kernels
+
+    kernels.solve.targetoptions["no_cpython_wrapper"] = False  # type: ignore[attr-defined]
+
+    def checks_bounds() -> bool:
+        try:
+            reach(np.zeros(3, np.int64), 3)
+        except IndexError:
+            return True
+        return False
+
+    return checks_bounds
 
 
 def kernel_signatures() -> dict[str, int]:
@@ -77,27 +142,15 @@ def kernel_signatures() -> dict[str, int]:
     return found
 
 
-def checks_bounds() -> bool:
-    """Tell whether a kernel that reads past the end of an array is noticed, by a range that lies outside of one."""
-    from rer_numba import ranges, state
-    from rer_numba.state import Sizes
-
-    work = state.make_work(Sizes(1, 1, 1, 1, 1, 1))
-    try:
-        ranges.is_any(work, len(work.cut), len(work.cut) + 2)
-    except IndexError:
-        return True
-    return False
-
-
 def main() -> None:
     """Do what the command line says."""
     task: Task = json.loads(sys.argv[1])
     warnings.simplefilter("error", RuntimeWarning)  # numpy's word for an overflow, when kernels are not compiled
+    compiles = os.environ.get("NUMBA_DISABLE_JIT") != "1"
+    checks_bounds = compile_without_wrappers() if compiles else bool
     report: dict[str, Any] = {"answers": solve_task(task)}
-    if task.get("signatures"):
-        report["signatures"] = kernel_signatures()
-        report["checks_bounds"] = checks_bounds()
+    if compiles:
+        report |= {"signatures": kernel_signatures(), "checks_bounds": checks_bounds()}
     print(json.dumps(report))
 
 

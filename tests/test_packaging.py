@@ -56,7 +56,7 @@ def test_changelog_and_licence() -> None:
     assert PROJECT["project"]["license"] == "MIT"
 
 
-# ---------------------------------------------------------------------------------------------------------------- README
+# --------------------------------------------------------------------------------------------------------------- README
 def test_the_readme_has_exactly_two_set_up_commands() -> None:
     """One to use rer-numba, one to test it. `.ci/run` reads the second one from the README."""
     installs = [line for line in README.splitlines() if line.startswith("pip install")]
@@ -171,7 +171,7 @@ ALLOWED = {
     "pyarrow": {"store", "publish", "batch"},
     "rez": {"rez_bridge", "benchmark", "benchmark_data"},
     "pyrer": {"benchmark"},
-    "rich": {"cli", "progress"},
+    "rich": {"progress"},
 }
 """Foreign package -> the modules of rer_numba (or its packages) that may import it."""
 
@@ -202,9 +202,7 @@ MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path i
 def test_layers(foreign: str) -> None:
     """Only the modules listed above import it."""
     users = {
-        name
-        for name, path in MODULES.items()
-        if any(module.split(".")[0] == foreign for module, _ in imports(path))
+        name for name, path in MODULES.items() if any(module.split(".")[0] == foreign for module, _ in imports(path))
     }
     assert {name for name in users if name.split("/")[0] not in ALLOWED[foreign]} == set()
 
@@ -230,3 +228,28 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
         if "disallow_untyped_defs" in override:
             lenient.update(name.removeprefix("rer_numba.") for name in override["module"])
     assert lenient == KERNEL_MODULES - {"_jit", "schema", "state"}
+
+
+def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:
+    """A process that finds a compiled kernel imports llvmlite and numpy, and neither Numba nor pyarrow."""
+    from rer_numba import PackageData, Repository, objects
+    from rer_numba.engine import uses_jit
+
+    if uses_jit():
+        pytest.skip("kernels run through Numba here")
+    try:
+        objects.warmup()
+    except objects.NativeError as error:
+        pytest.skip(f"nothing compiled can be kept here: {error}")
+    Repository.from_packages([PackageData("app", "1", ["lib"]), PackageData("lib", "2")]).save(tmp_path / "site.rer")
+    code = (
+        "import sys; from rer_numba import Repository\n"
+        "print(*Repository.open('site.rer').solve(['app']).resolved, file=sys.stderr)\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RER_NUMBA_QUIET": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    assert run.stderr.strip() == "('lib', '2', None) ('app', '1', None)"
+    assert not set(run.stdout.split()) & {"numba", "pyarrow", "pyrer", "rez", "rich"}

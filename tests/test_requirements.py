@@ -23,7 +23,6 @@ from rer_numba.requirements import (
 from rer_numba.versions import VersionRange
 from tests.version_texts import NAMES, REZ, Texts, accepts, agree, agree_on_all, outcome, times
 
-
 # rez's name pattern takes twice as long for each further letter of a name that is wrong at its end.
 LONGEST_NAME = 16
 

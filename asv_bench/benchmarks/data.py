@@ -60,9 +60,9 @@ def _rez_benchmark() -> Any:
 
 def golden() -> list[dict[str, Any]]:
     """What rez answered to the 188 requests."""
-    answers: list[dict[str, Any]] = json.loads(
-        (ROOT / "data_set" / "golden_188.json").read_text(encoding="utf-8")
-    )["answers"]
+    answers: list[dict[str, Any]] = json.loads((ROOT / "data_set" / "golden_188.json").read_text(encoding="utf-8"))[
+        "answers"
+    ]
     return answers
 
 
