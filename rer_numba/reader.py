@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from rer_numba import schema
-from rer_numba.requests import Lookup
+from rer_numba.requests import REMEMBERED, Lookup
 from rer_numba.requirements import Requirement
 from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, IntArray, Tables
 from rer_numba.version_order import Bound, Cut, Version
@@ -25,9 +25,36 @@ class Reader(Lookup):
         self._variant_requirement_offsets = getattr(tables, prefix + "variant_requirement_offsets")
         self._variant_requirement = getattr(tables, prefix + "variant_requirement")
         self._variant_error = getattr(tables, prefix + "variant_error")
-        self.requirement = lru_cache(maxsize=16384)(self._requirement)
+        self.requirement = lru_cache(maxsize=REMEMBERED)(self._requirement)
+        self.requirement_text = lru_cache(maxsize=REMEMBERED)(self._requirement_text)
+        self._variant_names: dict[int, tuple[str, str, int | None]] = {}
+        self._variant_details: dict[int, tuple[tuple[str, ...], str]] = {}
 
     # --- packages and variants
+
+    def variant_name(self, variant: int) -> tuple[str, str, int | None]:
+        """(family, version, index) of a variant. Remembered: results name the same variants again and again."""
+        found = self._variant_names.get(variant)
+        if found is None:
+            if len(self._variant_names) >= REMEMBERED:
+                self._variant_names.clear()
+            package = self.variant_package(variant)
+            found = self._variant_names[variant] = (
+                self.package_family_name(package), self.package_version(package), self.variant_index(variant)
+            )
+        return found
+
+    def variant_details(self, variant: int) -> tuple[tuple[str, ...], str]:
+        """(texts of what it requires, uri) of a variant, remembered."""
+        found = self._variant_details.get(variant)
+        if found is None:
+            if len(self._variant_details) >= REMEMBERED:
+                self._variant_details.clear()
+            name, _, index = self.variant_name(variant)
+            requires = tuple([self.requirement_text(row) for row in self.variant_requirement_ids(variant)])
+            uri = f"{self.package_uri(self.variant_package(variant), name)}[{'' if index is None else index}]"
+            found = self._variant_details[variant] = (requires, uri)
+        return found
 
     def variant_package(self, variant: int) -> int:
         """The package of a variant."""
@@ -108,7 +135,7 @@ class Reader(Lookup):
                 return self.requirement(row)
         return None
 
-    def requirement_text(self, row: int) -> str:
+    def _requirement_text(self, row: int) -> str:
         """The text of a requirement."""
         return self.text(self._tables.requirement_text[row])
 

@@ -7,7 +7,7 @@ A bound that the repository has never seen is placed in the room between the two
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,9 +17,13 @@ from rer_numba.requirements import Requirement, RequirementList, as_requirement
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, Tables
 from rer_numba.state import EPHEMERAL_REQUEST, NO_RANGE
 from rer_numba.version_order import Version
+from rer_numba.versions import VersionRange
+
+# how many texts, names and so on a repository remembers at a time
+REMEMBERED = 1 << 16
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=REMEMBERED)
 def _parsed(text: str) -> Requirement:
     return as_requirement(text)
 
@@ -77,6 +81,7 @@ class Lookup:
         self._text_bytes = memoryview(tables.text_bytes)
         self._key_bytes = memoryview(tables.version_key)
         self._families: dict[str, int] = {}
+        self._rows: dict[str, tuple[int, int, list[int] | None]] = {}
         self._places: dict[bytes, tuple[int, bool]] = {}
         self.n_families = len(tables.family_text)
         self._n_versions = len(tables.version_text)
@@ -114,23 +119,44 @@ class Lookup:
 
     def encode(self, requirements: list[Requirement]) -> EncodedRequest:
         """Look up a merged request."""
-        unseen = self._place_unseen(requirements)
         request = EncodedRequest(requirements, [], [], [0], [], {})
-        for requirement in requirements:
-            family = self.family(requirement.name)
+        unseen: dict[bytes, tuple[int, Version]] | None = None
+        for row, requirement in enumerate(requirements):
+            family, flags, cuts = self._row(requirement)
+            if cuts is None:  # it has a bound that the repository does not know: placed for this request alone
+                unseen = unseen if unseen is not None else self._place_unseen(requirements)
+                cuts = self._cuts(requirement.range, unseen)
             # a name appears once in a merged request, so its row is a number of its own
-            request.families.append(family if family >= 0 else self.n_families + len(request.families))
+            request.families.append(family if family >= 0 else self.n_families + row)
+            request.flags.append(flags)
+            request.cuts += cuts
+            request.cut_offsets.append(len(request.cuts))
+        if unseen:
+            request.unseen = {place: version for place, version in unseen.values()}
+        return request
+
+    def _row(self, requirement: Requirement) -> tuple[int, int, list[int] | None]:
+        """(family or -1, flags, cuts or None) of a requirement, remembered by its text."""
+        text = str(requirement)
+        found = self._rows.get(text)
+        if found is None:
+            if len(self._rows) >= REMEMBERED:
+                self._rows.clear()
             flags = CONFLICT if requirement.conflict else 0
             flags |= EPHEMERAL_REQUEST if requirement.name.startswith(".") else 0
-            request.flags.append(flags | (NO_RANGE if requirement.range is None else 0))
-            for bound in requirement.range.bounds if requirement.range is not None else ():
-                request.cuts.append(self._place(bound.lower_version, unseen) + (not bound.lower_inclusive))
-                upper = bound.upper_version
-                infinite = upper is Version.inf
-                request.cuts.append(CUT_INF if infinite else self._place(upper, unseen) + bound.upper_inclusive)
-            request.cut_offsets.append(len(request.cuts))
-        request.unseen = {place: version for place, version in unseen.values()}
-        return request
+            flags |= NO_RANGE if requirement.range is None else 0
+            known = all(self.version_rank(version.key)[1] for version in _bound_versions(requirement))
+            cuts = self._cuts(requirement.range, {}) if known else None
+            found = self._rows[text] = (self.family(requirement.name), flags, cuts)
+        return found
+
+    def _cuts(self, range_: VersionRange | None, unseen: dict[bytes, tuple[int, Version]]) -> list[int]:
+        cuts = []
+        for bound in range_.bounds if range_ is not None else ():
+            cuts.append(self._place(bound.lower_version, unseen) + (not bound.lower_inclusive))
+            upper = bound.upper_version
+            cuts.append(CUT_INF if upper is Version.inf else self._place(upper, unseen) + bound.upper_inclusive)
+        return cuts
 
     def _place(self, version: Version, unseen: dict[bytes, tuple[int, Version]]) -> int:
         rank, known = self.version_rank(version.key)
@@ -140,10 +166,9 @@ class Lookup:
         """Places for the bounds that the repository does not know, in order, between those it does."""
         found: dict[bytes, Version] = {}
         for requirement in requirements:
-            for bound in requirement.range.bounds if requirement.range is not None else ():
-                for version in (bound.lower_version, bound.upper_version):
-                    if version is not Version.inf and not self.version_rank(version.key)[1]:
-                        found.setdefault(version.key, version)
+            for version in _bound_versions(requirement):
+                if not self.version_rank(version.key)[1]:
+                    found.setdefault(version.key, version)
         if len(found) >= 1 << (CUT_SHIFT - 2):
             raise SolveLimitError("unknown versions in one request", len(found), 1 << (CUT_SHIFT - 2))
         places = {}
@@ -151,3 +176,11 @@ class Lookup:
             rank, _ = self.version_rank(key)
             places[key] = (((rank - 1) << CUT_SHIFT) + 2 * number, found[key])
         return places
+
+
+def _bound_versions(requirement: Requirement) -> Iterator[Version]:
+    """The versions at the ends of a requirement's range."""
+    for bound in requirement.range.bounds if requirement.range is not None else ():
+        yield bound.lower_version
+        if bound.upper_version is not Version.inf:
+            yield bound.upper_version

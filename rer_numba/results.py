@@ -86,29 +86,13 @@ class SolveResult:
     def _decode(self, variant: int) -> ResolvedVariant:
         reader = self._reader
         assert reader is not None
-        package = reader.variant_package(variant)
-        name = reader.package_family_name(package)
-        index = reader.variant_index(variant)
-        return ResolvedVariant(
-            name,
-            reader.package_version(package),
-            index,
-            [reader.requirement_text(row) for row in reader.variant_requirement_ids(variant)],
-            f"{reader.package_uri(package, name)}[{'' if index is None else index}]",
-        )
+        requires, uri = reader.variant_details(variant)
+        return ResolvedVariant(*reader.variant_name(variant), list(requires), uri)
 
     @property
     def resolved(self) -> list[tuple[str, str, int | None]]:
         """(name, version, variant index) of the resolved packages in rez's order."""
-        reader = self._reader
-        if reader is None:
-            return []
-        found = []
-        for variant in self._variants:
-            package = reader.variant_package(variant)
-            found.append((reader.package_family_name(package), reader.package_version(package),
-                          reader.variant_index(variant)))
-        return found
+        return [] if self._reader is None else [self._reader.variant_name(variant) for variant in self._variants]
 
     @property
     def failure_description(self) -> str | None:

@@ -36,13 +36,15 @@ TINY = {name: 64 if name == "scope" else 1 for name in state.GROUPS}
 class Task(TypedDict, total=False):
     """What a child is to do.
 
-    Seeds of random cases, and of those with broken packages; numbers of families that a request asks for; numbers of
-    golden requests; and, solved with the smallest work arrays, seeds and golden requests again.
+    Seeds of random cases, and of those with broken packages; numbers of families that a request asks for, and that a
+    package requires; numbers of golden requests; and, solved with the smallest work arrays, seeds and golden requests
+    again.
     """
 
     seeds: list[int]
     broken: list[int]
     wide: list[int]
+    branching: list[int]
     golden: list[int]
     tiny_seeds: list[int]
     tiny_golden: list[int]
@@ -54,10 +56,17 @@ def wide_case(n: int) -> Case:
     return Case(packages, [f"lib{i}-1" if i % 3 else f"!lib{i}>7" for i in range(n)], origin=f"wide {n}")
 
 
+def branching_case(n: int) -> Case:
+    """A package that requires n families, so that a single round of extraction brings them all."""
+    names = [f"lib{i}" for i in range(n)]
+    return Case([Package("app", "1", names), *(Package(name, "1") for name in names)], ["app"], origin=f"branching {n}")
+
+
 def solve_task(task: Task) -> list[Any]:
     """The answers to all parts of a task, as JSON has them; the case files are always among them."""
     cases = [*load_case_files(), *map(random_case, task.get("seeds", []))]
     cases += [*map(broken_case, task.get("broken", [])), *map(wide_case, task.get("wide", []))]
+    cases += map(branching_case, task.get("branching", []))
     found = [*map(solve_case, cases), *_solve_golden(task.get("golden", []))]
     with small_work_arrays(TINY):
         found += [*map(solve_case, map(random_case, task.get("tiny_seeds", [])))]

@@ -42,8 +42,10 @@ def broken_case(seed: int) -> Case:
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         at = rng.randrange(len(packages))
         packages[at] = _broken(rng, packages[at])
-        if rng.random() < 0.1:
-            name = rng.choice(packages).name
+        name = rng.choice(packages).name
+        # a memory repository of rez shows only the unversioned package of a family that has one
+        versioned = all(package.version for package in packages if package.name == name)
+        if versioned and rng.random() < 0.1:
             packages.insert(rng.randint(0, len(packages)), Package(name, rng.choice(BAD_VERSIONS)))
     return Case(packages, case.requests, options, f"broken={seed} {case.origin}")
 
