@@ -3,7 +3,7 @@
 Two ways lead into the same kernels:
 
 * production: `export_ir` gives the LLVM IR of one C function that takes a table of addresses. Its bundles hold bare
-  pointers: nothing is counted, wrapped around or checked. `rer_numba.objects` turns the IR into an object file and runs it without Numba.
+  pointers: nothing is counted, wrapped around or checked. `rer_numba.native` turns the IR into an object file and runs it without Numba.
 * development: the same functions called with bundles of numpy arrays, compiled lazily (bounds checks work here), or
   not compiled at all under ``NUMBA_DISABLE_JIT=1``.
 

@@ -120,12 +120,12 @@ def _save_and_open(built: Repository, path: str, encode_seconds: float) -> Prepa
 
 def _load_kernel() -> tuple[float, bool]:
     """Milliseconds, and whether it had to be compiled."""
-    from rer_numba.objects import load_native
+    from rer_numba.native import load_native
 
     start = time.perf_counter()
-    before = "rer_numba.object_build" in sys.modules
+    before = "rer_numba.native.build" in sys.modules
     load_native()
-    return (time.perf_counter() - start) * 1000, not before and "rer_numba.object_build" in sys.modules
+    return (time.perf_counter() - start) * 1000, not before and "rer_numba.native.build" in sys.modules
 
 
 # ------------------------------------------------------------------------------------------------------------ measuring
@@ -322,7 +322,7 @@ def _circumstances(report: Report) -> list[tuple[str, str]]:
 
 
 def _processor() -> str:
-    from rer_numba.object_key import find_target
+    from rer_numba.native.key import find_target
 
     return find_target(None).cpu
 

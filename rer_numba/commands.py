@@ -181,9 +181,9 @@ def info(arguments: argparse.Namespace) -> int:
 # --------------------------------------------------------------------------------------------------------------- warmup
 def warmup(arguments: argparse.Namespace) -> int:
     """`rer-numba warmup [--cpu NAME ...]`."""
-    from rer_numba import objects
+    from rer_numba import native
 
-    made = objects.warmup(arguments.cpu)
+    made = native.warmup(arguments.cpu)
     if arguments.json:
         print_json([found._asdict() for found in made])
         return OK

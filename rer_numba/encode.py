@@ -69,6 +69,14 @@ class _Texts:
         }
 
 
+def _text(requirement: Requirement) -> str:
+    """The text of a requirement. rez has none for a weak one whose range touches itself: then that of the conflict."""
+    try:
+        return str(requirement)
+    except VersionError:
+        return f"!{requirement.name}-{requirement.range}"
+
+
 class _Requirements:
     """All distinct requirements, numbered by their canonical text."""
 
@@ -87,7 +95,7 @@ class _Requirements:
 
     def add(self, requirement: Requirement) -> int:
         """The id of a parsed requirement."""
-        text = str(requirement)
+        text = _text(requirement)
         found = self._by_text.get(text)
         if found is None:
             found = self._by_text[text] = len(self.items)
@@ -355,7 +363,7 @@ class _Encoder:
             "requirement_range": self.requirement_ranges,
             "requirement_flags": [self._flags(item) for item in items],
             "requirement_order_rank": [NONE if r == NONE else places[r] for r in self.requirement_ranges],
-            "requirement_text": [self.texts.add(str(item)) for item in items],
+            "requirement_text": [self.texts.add(_text(item)) for item in items],
             "requirement_mask_offsets": _offsets(map(len, masks), np.int64),
             "requirement_mask": np.array([word for mask in masks for word in mask], np.uint64),
         }

@@ -1,6 +1,6 @@
 """Where a solve crosses into compiled code, once.
 
-The kernel is loaded as machine code without Numba (`rer_numba.objects`). With ``RER_NUMBA_ENGINE=jit`` the same
+The kernel is loaded as machine code without Numba (`rer_numba.native`). With ``RER_NUMBA_ENGINE=jit`` the same
 functions run through Numba's ``@njit`` instead, on bundles of arrays: for development, bounds checks and coverage.
 """
 
@@ -66,7 +66,7 @@ def _addresses(arrays: list[IntArray]) -> list[int]:
 
 
 def _native_solve(engine: Engine) -> Callable[[Work, IntArray], int]:
-    from rer_numba.objects import load_native
+    from rer_numba.native import load_native
 
     function = load_native()
     return lambda work, table: function(table.__array_interface__["data"][0])
@@ -128,9 +128,7 @@ class Session:
         sizes = self.sizes
         if n > sizes.request:
             more = max(n, 2 * sizes.request)
-            family = sizes.family - sizes.request + more
-            sizes = Sizes(family, sizes.package, sizes.variant, sizes.max_words, sizes.max_package_variants, more,
-                          sizes.groups)
+            sizes = sizes._replace(family=sizes.family - sizes.request + more, request=more)
         while len(request.cuts) * 2 > sizes.groups["cut"]:
             sizes = sizes.grown(GROUP_BIT["cut"])
         if sizes is not self.sizes:

@@ -140,7 +140,16 @@ class Reader(Lookup):
         return self.text(self._tables.requirement_text[row])
 
     def _requirement(self, row: int) -> Requirement:
-        return Requirement(self.requirement_text(row))
+        text = self.requirement_text(row)
+        requirement = Requirement(text)
+        if str(requirement) == text:
+            return requirement
+        # a merged range can hold intervals that touch, which reading its text again would join
+        return requirement.with_range(self._range(int(self._tables.requirement_range[row])))
+
+    def _range(self, row: int) -> VersionRange:
+        start, end = self._tables.range_offsets[row : row + 2]
+        return self.range_of_cuts(self._tables.range_cut[start:end].tolist(), {})
 
     # --- ranges
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.engine import Engine, Session
 from rer_numba.errors import PackageRequestError, RerError, VersionError
-from rer_numba.explain import Explainer, dependency_conflict
 from rer_numba.packages import PackageData
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest, parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.schema import Tables
+
+if TYPE_CHECKING:
+    from rer_numba.explain import Explainer
 
 VARIANT_SELECT_MODES = ("version_priority", "intersection_priority")
 
@@ -185,6 +187,8 @@ class Repository:
         except (PackageRequestError, VersionError) as error:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__)
         if merged.conflict:
+            from rer_numba.explain import dependency_conflict
+
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
         view = self._view(building)
         solve = _Solve(view, view.reader.encode(merged.requirements), "; ".join(self.paths),
@@ -256,6 +260,8 @@ class _Solve:
         return result
 
     def _explainer(self, session: Session) -> Explainer:
+        from rer_numba.explain import Explainer  # most solves have nothing to explain
+
         return Explainer(self.view.reader, self.request, session.work, self.paths)
 
     def _variants(self, session: Session) -> tuple[Reader, list[int]]:

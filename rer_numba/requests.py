@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from rer_numba.errors import SolveLimitError
 from rer_numba.requirements import Requirement, RequirementList, as_requirement
@@ -43,8 +42,7 @@ def parse_requests(requests: Iterable[Any]) -> RequirementList:
     return RequirementList([_parsed(item) if isinstance(item, str) else as_requirement(item) for item in requests])
 
 
-@dataclass
-class EncodedRequest:
+class EncodedRequest(NamedTuple):
     """A merged request as the kernel takes it.
 
     Attributes
@@ -129,10 +127,9 @@ class Lookup:
             # a name appears once in a merged request, so its row is a number of its own
             request.families.append(family if family >= 0 else self.n_families + row)
             request.flags.append(flags)
-            request.cuts += cuts
+            request.cuts.extend(cuts)
             request.cut_offsets.append(len(request.cuts))
-        if unseen:
-            request.unseen = {place: version for place, version in unseen.values()}
+        request.unseen.update((unseen or {}).values())
         return request
 
     def _row(self, requirement: Requirement) -> tuple[int, int, list[int] | None]:

@@ -196,8 +196,10 @@ class Requirement:
         return self._narrowed(self.range & other.range)
 
     def _narrowed(self, range_: VersionRange | None) -> Requirement | None:
-        if range_ is None:
-            return None
+        return None if range_ is None else self.with_range(range_)
+
+    def with_range(self, range_: VersionRange) -> Requirement:
+        """Give the same requirement with another range."""
         return Requirement._made(self.name, range_, self.conflict, self.weak, self.sep)
 
     def conflicts_with(self, other: Requirement | VersionedObject) -> bool:

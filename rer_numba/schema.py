@@ -24,8 +24,7 @@ Rules that hold for every column
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy.typing as npt
 
@@ -48,8 +47,7 @@ EPHEMERAL = 4
 BROKEN_FAMILY = 8
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column: its name, its integer type, its length and what its numbers mean.
 
     Attributes
@@ -223,7 +221,12 @@ COUNTS[BUILDING + "link"] = (BUILDING + "link_requirement", 0)
 COLUMNS: tuple[Column, ...] = _FACTS + _REQUIRES + tuple(map(_as_building, _REQUIRES))
 COLUMN_BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 
-IntArray = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    IntArray: TypeAlias = NDArray[Any]
+else:
+    IntArray = Any  # numpy.typing takes a millisecond to import
 
 
 class Tables(namedtuple("Tables", [column.name for column in COLUMNS])):  # type: ignore[misc]

@@ -21,11 +21,10 @@ contribution
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from rer_numba.schema import IntArray
 
 # --- head: the scalars of a solve, by place
 (
@@ -111,8 +110,7 @@ KEY_ROOM = GROUP_BIT["key"]
 (STACK_N_SCOPES, STACK_FIRST_SLOT, STACK_SPLIT, STACK_N_SLOTS, STACK_N_WORDS, STACK_N_CUTS, STACK_RECORD) = range(7)
 
 
-@dataclass(frozen=True)
-class WorkArray:
+class WorkArray(NamedTuple):
     """One work array: name, type, length as an expression over the group sizes, meaning."""
 
     name: str
@@ -186,8 +184,7 @@ Work = namedtuple("Work", [array.name for array in WORK])  # type: ignore[misc]
 WORK_DTYPES = [array.dtype for array in WORK]
 
 
-@dataclass
-class Sizes:
+class Sizes(NamedTuple):
     """What the lengths of the work arrays are computed from.
 
     Attributes
@@ -210,31 +207,29 @@ class Sizes:
     max_words: int
     max_package_variants: int
     request: int
-    groups: dict[str, int] = field(default_factory=lambda: dict(GROUPS))
+    groups: dict[str, int] = GROUPS
 
     def grown(self, needed: int) -> Sizes:
         """The sizes with the groups doubled whose bits are set in `needed`."""
-        groups = {name: size * 2 if needed & GROUP_BIT[name] else size for name, size in self.groups.items()}
-        return Sizes(self.family, self.package, self.variant, self.max_words, self.max_package_variants,
-                     self.request, groups)
+        return self._replace(
+            groups={name: size * 2 if needed & GROUP_BIT[name] else size for name, size in self.groups.items()}
+        )
+
+    def lengths(self) -> list[int]:
+        """Entries of each work array, in the order of `WORK`."""
+        names = {**self.groups, **self._asdict(), "HEAD_SIZE": HEAD_SIZE, "STACK_RECORD": STACK_RECORD,
+                 "n_groups": len(GROUPS)}
+        # the expressions are our own declarations above, and few of them differ
+        known = {text: int(eval(text, {"__builtins__": {}}, names)) for text in {array.length for array in WORK}}
+        return [known[array.length] for array in WORK]
 
     def bytes_needed(self) -> int:
         """Size of all work arrays in bytes."""
-        return sum(self.length(array) * np.dtype(array.dtype).itemsize for array in WORK)
-
-    def length(self, array: WorkArray) -> int:
-        """Entries of one work array."""
-        names = dict(
-            self.groups, HEAD_SIZE=HEAD_SIZE, STACK_RECORD=STACK_RECORD, n_groups=len(GROUPS), family=self.family,
-            package=self.package, variant=self.variant, max_words=self.max_words, request=self.request,
-            max_package_variants=self.max_package_variants,
-        )
-        return int(eval(array.length, {"__builtins__": {}}, names))  # lengths are our own declarations above
+        return sum(length * np.dtype(array.dtype).itemsize for array, length in zip(WORK, self.lengths(), strict=True))
 
 
 def make_work(sizes: Sizes) -> Work:
     """Zeroed work arrays. Untouched pages cost nothing, so room for a large repository is free until it is used."""
-    arrays: list[IntArray] = [np.zeros(sizes.length(array), array.dtype) for array in WORK]
-    work = Work(*arrays)
+    work = Work(*[np.zeros(length, array.dtype) for array, length in zip(WORK, sizes.lengths(), strict=True)])
     work.room[:] = list(sizes.groups.values())
     return work

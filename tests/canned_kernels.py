@@ -11,7 +11,7 @@ FACTOR = 3
 
 
 def export_ir() -> tuple[str, str]:
-    """The interface that `rer_numba.objects` asks for."""
+    """The interface that `rer_numba.native` asks for."""
     with open(os.environ["CANNED_LOG"], "a") as log:
         log.write(f"{os.getpid()}\n")
     time.sleep(float(os.environ.get("CANNED_SECONDS", "0")))

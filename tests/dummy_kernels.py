@@ -1,4 +1,4 @@
-"""A kernel module as `rer_numba.objects` expects one, small enough to compile in a second.
+"""A kernel module as `rer_numba.native` expects one, small enough to compile in a second.
 
 `export_ir` gives ``int64 f(int64 *table)`` with table = (count, address of int64 values, ...): the sum of the values
 times `FACTOR`. The other kernels do what real ones must not: raise, allocate.
@@ -69,5 +69,5 @@ def export(function: Any, **options: Any) -> tuple[str, str]:
 
 
 def export_ir() -> tuple[str, str]:
-    """The interface that `rer_numba.objects` asks for."""
+    """The interface that `rer_numba.native` asks for."""
     return export(tripled)

@@ -22,10 +22,12 @@ if __name__ == "__main__":
 
 from data_set.prepare import benchmark_packages, benchmark_requests
 from rer_numba import engine, state
-from rer_numba.kernel_sources import KERNEL_SOURCES
+from rer_numba.native.sources import KERNEL_SOURCES
 from tests.case import Case, Package, load_case_files
+from tests.compare import our_answer
+from tests.large_cases import large_case
 from tests.oracle import Answer
-from tests.product import answer_of, repository_of, solve_case
+from tests.product import answer_of, repository_of
 from tests.random_cases import random_case
 from tests.test_broken_packages import broken_case
 
@@ -36,18 +38,18 @@ TINY = {name: 64 if name == "scope" else 1 for name in state.GROUPS}
 class Task(TypedDict, total=False):
     """What a child is to do.
 
-    Seeds of random cases, and of those with broken packages; numbers of families that a request asks for, and that a
-    package requires; numbers of golden requests; and, solved with the smallest work arrays, seeds and golden requests
-    again.
+    Seeds of random cases, of those with broken packages and of those with large families; numbers of families that a
+    request asks for, and that a package requires; numbers of golden requests; and another task, to be solved with the
+    smallest work arrays.
     """
 
     seeds: list[int]
     broken: list[int]
+    large: list[int]
     wide: list[int]
     branching: list[int]
     golden: list[int]
-    tiny_seeds: list[int]
-    tiny_golden: list[int]
+    tiny: Task
 
 
 def wide_case(n: int) -> Case:
@@ -63,23 +65,36 @@ def branching_case(n: int) -> Case:
 
 
 def solve_task(task: Task) -> list[Any]:
-    """The answers to all parts of a task, as JSON has them; the case files are always among them."""
-    cases = [*load_case_files(), *map(random_case, task.get("seeds", []))]
-    cases += [*map(broken_case, task.get("broken", [])), *map(wide_case, task.get("wide", []))]
-    cases += map(branching_case, task.get("branching", []))
-    found = [*map(solve_case, cases), *_solve_golden(task.get("golden", []))]
-    with small_work_arrays(TINY):
-        found += [*map(solve_case, map(random_case, task.get("tiny_seeds", [])))]
-        found += _solve_golden(task.get("tiny_golden", []))
-    return [plain(answer) for answer in found]
+    """[where from, answer] of all parts of a task, as JSON has them; the case files are always among them.
+
+    An exception, say for an index out of bounds, becomes an answer that equals no other.
+    """
+    found = [[case.origin, plain(our_answer(case))] for case in cases_of(task)]
+    found += [[f"golden {n}", plain(answer)] for n, answer in _solve_golden(task.get("golden", []))]
+    if "tiny" in task:
+        with small_work_arrays(TINY):
+            found += solve_task(task["tiny"])
+    return found
 
 
-def _solve_golden(numbers: list[int]) -> list[Answer]:
-    if not numbers:
-        return []
-    repository = repository_of(benchmark_packages())
-    requests = benchmark_requests()
-    return [answer_of(repository, requests[number]) for number in numbers]
+def cases_of(task: Task) -> list[Case]:
+    """The case files, and the cases of a task."""
+    return [
+        *load_case_files(),
+        *map(random_case, task.get("seeds", [])),
+        *map(broken_case, task.get("broken", [])),
+        *map(large_case, task.get("large", [])),
+        *map(wide_case, task.get("wide", [])),
+        *map(branching_case, task.get("branching", [])),
+    ]
+
+
+def _solve_golden(numbers: list[int]) -> Iterator[tuple[int, Answer]]:
+    if numbers:
+        repository = repository_of(benchmark_packages())
+        requests = benchmark_requests()
+        for number in numbers:
+            yield number, answer_of(repository, requests[number])
 
 
 def plain(answer: Answer) -> Any:

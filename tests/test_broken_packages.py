@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -110,6 +111,15 @@ BAD = "lib-3+<2"
         ([Package("top", "2", ["app-2"]), Package("top", "1"), Package("app", "2", [BAD])], ["top", "lib"]),
         ([Package("top", "2", ["app-2"]), Package("top", "1"), Package("app", "2", [BAD])], ["top", "app-2"]),
         ([Package("top", "2", ["app-2", "lib-1"]), Package("top", "1"), Package("app", "2", [BAD])], ["lib-2", "top"]),
+        # a conflict that becomes a slice
+        ([Package("app", "2", [], [[BAD]]), Package("app", "1"), Package("top", "1", ["app"])], ["!app-1", "top"]),
+        ([Package("app", "2", [BAD]), Package("app", "1"), Package("top", "1", ["app"])], ["!app-1", "top"]),
+        ([Package("app", "2"), Package("app", "1..2"), Package("top", "1", ["app"])], ["!app-1", "top"]),
+        ([Package("top", "1", ["nowhere"])], ["~nowhere-1", "top"]),
+        ([Package("top", "1", ["nowhere"])], ["!nowhere-1", "top"]),
+        ([Package("top", "1", ["nowhere"])], ["!nowhere", "top"]),
+        ([Package("top", "1", ["nowhere"])], ["~nowhere", "top"]),
+        ([Package("top", "1", ["app"]), Package("app", "1")], ["~app-2", "top"]),
         # of two errors: the first package in the given order, and for one package variants before requires
         ([Package("app", "1", [BAD]), Package("app", "2", ["no name"])], ["app"]),
         ([Package("app", "2", ["no name"]), Package("app", "1", [BAD])], ["app"]),
@@ -127,6 +137,6 @@ BAD = "lib-3+<2"
         ([Package("no name", "1")], ["no name"]),
     ],
 )
-@pytest.mark.parametrize("building", [False, True])
-def test_when_an_error_is_met(packages: list[Package], requests: list[str], building: bool) -> None:
-    assert_equal(Case([*packages, *LIB], requests, {"building": building}))
+@pytest.mark.parametrize("options", [{}, {"building": True}, {"error_on_missing_variant_requires": False}], ids=str)
+def test_when_an_error_is_met(packages: list[Package], requests: list[str], options: dict[str, Any]) -> None:
+    assert_equal(Case([*packages, *LIB], requests, options))

@@ -304,11 +304,11 @@ def test_encode_keeps_the_old_file_when_it_fails(capsys: Capture, tmp_path: Path
 
 
 def test_warmup(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rer_numba import objects
+    from rer_numba import native
 
-    found = [objects.WarmObject("host", "/cache/host.kernel", 0.0, 99_688)]
+    found = [native.WarmObject("host", "/cache/host.kernel", 0.0, 99_688)]
     asked: list[Any] = []
-    monkeypatch.setattr(objects, "warmup", lambda cpus: asked.append(cpus) or found)
+    monkeypatch.setattr(native, "warmup", lambda cpus: asked.append(cpus) or found)
     code, out, _ = run(capsys, "warmup")
     assert code == 0 and out.splitlines()[-1].split() == ["host", "99,688", "was", "there", "/cache/host.kernel"]
     code, out, _ = run(capsys, "warmup", "--cpu", "generic", "--cpu", "x86-64-v3", "--json")

@@ -19,12 +19,16 @@ from rez.version import VersionError
 
 from rer_numba import Repository, SolveResult
 from tests.case import Case, Package, load_case_files
-from tests.compare import assert_equal, find_difference, violations
+from tests.compare import assert_equal, find_difference, our_answer, violations
+from tests.large_cases import large_case
 from tests.oracle import Answer
 from tests.product import answer_of, as_requests, repository_of, solve_case
 from tests.random_cases import random_case
 
 CHUNK = 100
+N_LARGE = 120
+LARGE_CHUNK = 40
+LARGE_STEPS = 60
 PROPERTY_SEEDS = range(7_000_000, 7_000_040)
 """Seeds nobody compares with rez in a usual run: properties need no oracle."""
 
@@ -50,6 +54,19 @@ def case(request: pytest.FixtureRequest) -> Case:
 def test_random_cases(chunk: range) -> None:
     for seed in chunk:
         assert_equal(random_case(seed))
+
+
+@pytest.mark.parametrize("first", range(0, N_LARGE, LARGE_CHUNK))
+def test_large_families(first: int) -> None:
+    """Masks of several words. rez takes minutes where many releases have to be gone through, so those are left out."""
+    cases = [case for case in map(large_case, range(first, first + LARGE_CHUNK)) if _steps(case) <= LARGE_STEPS]
+    assert len(cases) > 0.8 * LARGE_CHUNK
+    for case in cases:
+        assert_equal(case)
+
+
+def _steps(case: Case) -> int:
+    return our_answer(case).num_solves
 
 
 @pytest.mark.parametrize("case", load_case_files(), ids=lambda case: case.origin)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import rer_numba
-from rer_numba.kernel_sources import KERNEL_SOURCES
+from rer_numba.native.sources import KERNEL_SOURCES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rer_numba"
@@ -163,7 +163,7 @@ def test_no_text_names_somebodys_machine() -> None:
 
 # --------------------------------------------------------------------------------------------------------------- layers
 KERNEL_MODULES = {name.removesuffix(".py") for name in KERNEL_SOURCES}
-MAKES_OR_LOADS_CODE = {"_jit", "native", "native_compile", "object_build", "object_key", "object_symbols", "objects"}
+MAKES_OR_LOADS_CODE = {"_jit", "native"}
 
 ALLOWED = {
     "numba": {*KERNEL_MODULES, *MAKES_OR_LOADS_CODE},
@@ -232,14 +232,15 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:
     """A process that finds a compiled kernel imports llvmlite and numpy, and neither Numba nor pyarrow."""
-    from rer_numba import PackageData, Repository, objects
+    from rer_numba import PackageData, Repository
+    from rer_numba import native
     from rer_numba.engine import uses_jit
 
     if uses_jit():
         pytest.skip("kernels run through Numba here")
     try:
-        objects.warmup()
-    except objects.NativeError as error:
+        native.warmup()
+    except native.NativeError as error:
         pytest.skip(f"nothing compiled can be kept here: {error}")
     Repository.from_packages([PackageData("app", "1", ["lib"]), PackageData("lib", "2")]).save(tmp_path / "site.rer")
     code = (

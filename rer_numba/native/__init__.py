@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from rer_numba.native import NativeError, NativeFunction, load_code
-from rer_numba.object_cache import Place, cache_folder, file_name
-from rer_numba.object_key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target, object_key, portable_key
+from rer_numba.native.machine import NativeError, NativeFunction, load_code
+from rer_numba.native.cache import Place, cache_folder, file_name
+from rer_numba.native.key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target, object_key, portable_key
 from rer_numba.tell import warn_once
 
 __all__ = ["NativeError", "NativeFunction", "WarmObject", "load_native", "warmup"]
@@ -109,7 +109,7 @@ def warmup(
 
 
 def _warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> WarmObject:
-    from rer_numba.object_build import compile_shared
+    from rer_numba.native.build import compile_shared
 
     target = find_target(_checked_name(cpu))
     place = _place_to_warm(cpu, target, prebuilt_folder, kernels)
@@ -218,7 +218,7 @@ def _load(name: str, kernels: KernelSet) -> NativeFunction:
 
 def _compile(kernels: KernelSet, target: Target, place: Place | None) -> bytes:
     """Compile for a target, or else for this machine."""
-    from rer_numba.object_build import compile_shared
+    from rer_numba.native.build import compile_shared
 
     try:
         return compile_shared(kernels, target, place)

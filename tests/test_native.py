@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rer_numba.object_cache import HEADER_SIZE, KEY_SIZE, MAGIC, SUFFIX
+from rer_numba.native.cache import HEADER_SIZE, KEY_SIZE, MAGIC, SUFFIX
 
 HERE = Path(__file__).parent
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -49,7 +49,7 @@ class World:
         """Start a child; an environment variable that is None is taken away."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RER_NUMBA_", "NUMBA_"))}
         whole = {**inherited, "RER_NUMBA_CACHE_DIR": str(self.cache), "CANNED_LOG": str(self.log), **env}
-        command = [sys.executable, *options, str(HERE / "objects_child.py"), action, module]
+        command = [sys.executable, *options, str(HERE / "native_child.py"), action, module]
         return subprocess.Popen(
             [*command, str(self.kernels), str(self.shipped)],
             env={k: v for k, v in whole.items() if v is not None},
@@ -214,7 +214,7 @@ def test_a_terminal_shows_a_clock(world: World) -> None:
     import pty
 
     ours, theirs = pty.openpty()
-    command = [sys.executable, str(HERE / "objects_child.py"), "plain", "canned_kernels", str(world.kernels), "none"]
+    command = [sys.executable, str(HERE / "native_child.py"), "plain", "canned_kernels", str(world.kernels), "none"]
     env = {**os.environ, "RER_NUMBA_CACHE_DIR": str(world.cache), "CANNED_LOG": str(world.log), "CANNED_SECONDS": "1.3"}
     subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
     text = os.read(ours, 10_000).decode()

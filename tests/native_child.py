@@ -1,6 +1,6 @@
-"""Runs one use of the compiled kernels in a process of its own, for test_objects.py; prints what happened as JSON.
+"""Runs one use of the compiled kernels in a process of its own, for test_native.py; prints what happened as JSON.
 
-Usage: objects_child.py <action> <module of kernels> <folder of its source> <folder of shipped objects>
+Usage: native_child.py <action> <module of kernels> <folder of its source> <folder of shipped objects>
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 KERNELS_FOLDER = sys.argv[3]
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))), KERNELS_FOLDER]
 
-from rer_numba import objects, tell  # noqa: E402
-from rer_numba.object_key import KernelSet  # noqa: E402
+from rer_numba import native, tell  # noqa: E402
+from rer_numba.native.key import KernelSet  # noqa: E402
 
 KERNELS = KernelSet(sys.argv[2], KERNELS_FOLDER, (f"{sys.argv[2]}.py",), sys.argv[4])
 
@@ -29,12 +29,12 @@ def answer(function: Any, first: int = 5) -> int:
 
 def plain(**options: Any) -> dict[str, Any]:
     """Load and ask."""
-    return {"answer": answer(objects.load_native(kernels=KERNELS, **options))}
+    return {"answer": answer(native.load_native(kernels=KERNELS, **options))}
 
 
 def twice() -> dict[str, Any]:
     """Load twice."""
-    first, second = (objects.load_native(kernels=KERNELS) for _ in range(2))
+    first, second = (native.load_native(kernels=KERNELS) for _ in range(2))
     return {"answer": answer(first), "same": first is second}
 
 
@@ -48,7 +48,7 @@ def without_numba() -> dict[str, Any]:
     sys.modules["numba"] = None  # type: ignore[assignment]
     try:
         return plain()
-    except objects.NativeError as error:
+    except native.NativeError as error:
         return {"error": str(error)}
 
 
@@ -66,7 +66,7 @@ def embedded() -> dict[str, Any]:
 
 def weak_machine() -> dict[str, Any]:
     """Load on a machine that lacks something of the level that is asked for."""
-    objects._LEVELS["x86-64-v2"] = ("a-feature-of-2040",)
+    native._LEVELS["x86-64-v2"] = ("a-feature-of-2040",)
     return plain()
 
 
@@ -81,7 +81,7 @@ def disk_full() -> dict[str, Any]:
 def threads() -> dict[str, Any]:
     """Load from 16 threads at once."""
     found: list[Any] = []
-    workers = [threading.Thread(target=lambda: found.append(objects.load_native(kernels=KERNELS))) for _ in range(16)]
+    workers = [threading.Thread(target=lambda: found.append(native.load_native(kernels=KERNELS))) for _ in range(16)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -91,14 +91,14 @@ def threads() -> dict[str, Any]:
 
 def fork() -> dict[str, Any]:
     """Load, fork; the child asks, loads again and asks again."""
-    function = objects.load_native(kernels=KERNELS)
+    function = native.load_native(kernels=KERNELS)
     return {"answer": answer(function), "child": _status_of_fork(function)}
 
 
 def _status_of_fork(function: Any) -> int:
     pid = os.fork()
     if pid == 0:
-        again = objects.load_native(kernels=KERNELS)
+        again = native.load_native(kernels=KERNELS)
         os._exit(0 if (function or again) is again and answer(again) == answer(function or again) else 1)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -116,7 +116,7 @@ def fork_while_compiling() -> dict[str, Any]:
 
 def warm() -> dict[str, Any]:
     """Make the objects named by ``WARM``, into the cache or (``WARM_FOLDER``) to be shipped."""
-    made = objects.warmup(os.environ["WARM"].split(","), prebuilt_folder=os.environ.get("WARM_FOLDER"), kernels=KERNELS)
+    made = native.warmup(os.environ["WARM"].split(","), prebuilt_folder=os.environ.get("WARM_FOLDER"), kernels=KERNELS)
     return {"made": [list(o) for o in made]}
 
 

@@ -13,13 +13,17 @@ import llvmlite.binding as llvm
 import pytest
 
 import rer_numba
-from rer_numba import native_compile, object_cache, object_files, object_key, object_lock
-from rer_numba.kernel_sources import KERNEL_SOURCES
-from rer_numba.native import ENTRY, KERNEL_RAISED, NativeError, load_code, target_machine
-from rer_numba.object_cache import HEADER_SIZE, SUFFIX, Place, cache_folder, pack, unpack
-from rer_numba.object_key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target
-from rer_numba.object_lock import LockWatch, claim_lock
-from rer_numba.object_symbols import undefined_symbols
+from rer_numba.native import compiler as native_compile
+from rer_numba.native import cache as object_cache
+from rer_numba.native import files as object_files
+from rer_numba.native import key as object_key
+from rer_numba.native import lock as object_lock
+from rer_numba.native.sources import KERNEL_SOURCES
+from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, load_code, target_machine
+from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, cache_folder, pack, unpack
+from rer_numba.native.key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target
+from rer_numba.native.lock import LockWatch, claim_lock
+from rer_numba.native.symbols import undefined_symbols
 
 KEY = bytes(range(32))
 CODE = random.Random(1).randbytes(500)
@@ -297,7 +301,7 @@ def _dummy():  # type: ignore[no-untyped-def]
 def test_the_real_kernels_need_nothing() -> None:
     """They neither raise into Python nor allocate. Uses the object in the cache, or takes the time to make it."""
     pytest.importorskip("numba")
-    from rer_numba.objects import warmup
+    from rer_numba.native import warmup
 
     [made] = warmup()
     code = Path(made.path).read_bytes()[HEADER_SIZE:]

@@ -4,8 +4,8 @@ import os
 import time
 from typing import Final
 
-from rer_numba.object_cache import OPEN_FLAGS, SUFFIX, Place, folder_problem, pack
-from rer_numba.object_lock import parse_writer, read_lock, remove_file, writer_name
+from rer_numba.native.cache import OPEN_FLAGS, SUFFIX, Place, folder_problem, pack
+from rer_numba.native.lock import parse_writer, read_lock, remove_file, writer_name
 from rer_numba.tell import warn_once
 
 KEEP_OBJECTS: Final = 16

@@ -9,7 +9,7 @@ import os
 import time
 from typing import Final, NamedTuple
 
-from rer_numba.object_cache import NO_WAIT, OPEN_FLAGS, renew_date
+from rer_numba.native.cache import NO_WAIT, OPEN_FLAGS, renew_date
 
 DEAD_AFTER: Final = 600.0
 """Seconds without a beat, by the clock, after which a lock met for the first time is dead."""

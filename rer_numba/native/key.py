@@ -21,15 +21,15 @@ from typing import Final, NamedTuple
 import llvmlite
 import llvmlite.binding as llvm
 
-from rer_numba.kernel_sources import KERNEL_SOURCES
-from rer_numba.object_cache import digest
+from rer_numba.native.sources import KERNEL_SOURCES
+from rer_numba.native.cache import digest
 
 HOST: Final = "host"
 PORTABLE: Final = "generic"
 """The CPU name of the object that every machine of an architecture can run."""
 LAYOUT: Final = 1
-"""Counts changes of the file format and of the machine code's surroundings (native_compile)."""
-_PACKAGE: Final = os.path.dirname(os.path.abspath(__file__))
+"""Counts changes of the file format and of the machine code's surroundings (`rer_numba.native.compiler`)."""
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _STARTED: Final = time.time()
 _HARMLESS: Final = frozenset(
     (

@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 
 import llvmlite.binding as llvm
 
-from rer_numba.native import ENTRY, KERNEL_RAISED, NativeError, target_machine
-from rer_numba.object_cache import MAGIC, pack, unpack
-from rer_numba.object_symbols import undefined_symbols
+from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, target_machine
+from rer_numba.native.cache import MAGIC, pack, unpack
+from rer_numba.native.symbols import undefined_symbols
 
 C_LIBRARY: Final = frozenset(
     ("memcpy", "memmove", "memset", "memcmp", "bcmp", "bzero", "__bzero", "memset_pattern16", "__chkstk")
@@ -229,7 +229,7 @@ def compile_elsewhere(module_name: str, cpu: str) -> Compiled:
     return Compiled(code, undefined_symbols(code), ())
 
 
-_CHILD: Final = "import sys; sys.path[:] = sys.argv[3:]; from rer_numba.native_compile import _child; _child()"
+_CHILD: Final = "import sys; sys.path[:] = sys.argv[3:]; from rer_numba.native.compiler import _child; _child()"
 
 
 def _answer_key(cpu: str) -> bytes:
