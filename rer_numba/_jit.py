@@ -3,7 +3,8 @@
 Two ways lead into the same kernels:
 
 * production: `export_ir` gives the LLVM IR of one C function that takes a table of addresses. Its bundles hold bare
-  pointers: nothing is counted, wrapped around or checked. `rer_numba.native` turns the IR into an object file and runs it without Numba.
+  pointers: nothing is counted, wrapped around or checked. `rer_numba.native` turns
+  the IR into an object file and runs it without Numba.
 * development: the same functions called with bundles of numpy arrays, compiled lazily (bounds checks work here), or
   not compiled at all under ``NUMBA_DISABLE_JIT=1``.
 
@@ -21,9 +22,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core import config as _config
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+
+_DISABLED: bool = getattr(_config, "DISABLE_JIT")  # noqa: B009  (numba fills its module at run time)
 
 # Kernels neither raise nor allocate: numpy's error model has no ZeroDivisionError, `_nrt=False` no reference counts.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
@@ -39,7 +42,7 @@ def _without_literals(dispatcher: Any) -> Any:
     Numba types a constant argument by its value, which made up to 15 copies of a helper and 2 of 3 seconds of compile
     time. LLVM propagates constants by itself.
     """
-    if config.DISABLE_JIT:
+    if _DISABLED:
         return dispatcher
     get_call_template = dispatcher.get_call_template
 
@@ -60,7 +63,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return _without_literals(numba.njit(forceinline=True, **_OPTIONS, **_WRAPPERS)(function))  # type: ignore[no-any-return]
 
 
-if config.DISABLE_JIT:
+if _DISABLED:
 
     def lowest_bit(word: np.uint64) -> int:
         """Index of the lowest set bit; 64 when there is none."""
@@ -106,7 +109,7 @@ else:
         return types.int64(types.uint64), codegen
 
 
-class PointerBundle(types.Type):  # type: ignore[misc]
+class PointerBundle(types.Type):
     """Numba's type of a bundle in compiled code: a place in the table of addresses, where its fields' stand in turn.
 
     A field is read with one load, which LLVM may keep in a register since the table never changes. Handing a bundle to
@@ -121,16 +124,16 @@ class PointerBundle(types.Type):  # type: ignore[misc]
 
 
 @register_model(PointerBundle)
-class _PointerBundleModel(models.PrimitiveModel):  # type: ignore[misc]
+class _PointerBundleModel(models.PrimitiveModel):
     def __init__(self, data_model_manager: Any, bundle_type: PointerBundle) -> None:
         super().__init__(data_model_manager, bundle_type, ir.IntType(64).as_pointer())
 
 
 @infer_getattr
-class _PointerBundleAttribute(AttributeTemplate):  # type: ignore[misc]
+class _PointerBundleAttribute(AttributeTemplate):
     key = PointerBundle
 
-    def generic_resolve(self, bundle_type: PointerBundle, name: str) -> Any:
+    def generic_resolve(self, bundle_type: Any, name: str) -> Any:  # type: ignore[override]
         return bundle_type.pointers[bundle_type.fields.index(name)] if name in bundle_type.fields else None
 
 
@@ -155,7 +158,9 @@ def _bundle_at(bundle_type: PointerBundle, first: int) -> Any:
     return read
 
 
-def export_ir(solve: Callable[..., Any], columns: tuple[type, list[str]], work: tuple[type, list[str]]) -> tuple[str, str]:
+def export_ir(
+    solve: Callable[..., Any], columns: tuple[type, list[str]], work: tuple[type, list[str]]
+) -> tuple[str, str]:
     """The LLVM IR of ``solve(columns, work)`` as a C function ``int64 (int64 *addresses)``.
 
     Parameters

@@ -291,7 +291,9 @@ class _Encoder:
     def _range_columns(self) -> dict[str, object]:
         """Number the distinct ranges."""
         self.range_ids: dict[tuple[int, ...], int] = {}
-        self.requirement_cuts = [item.range and self._cuts(item.range) for item in self.requirements.items]
+        self.requirement_cuts = [
+            None if item.range is None else self._cuts(item.range) for item in self.requirements.items
+        ]
         self.requirement_ranges = [
             NONE if cuts is None else self.range_ids.setdefault(cuts, len(self.range_ids))
             for cuts in self.requirement_cuts
@@ -430,7 +432,7 @@ class _Encoder:
         """Mentions and links of all families, with their masks."""
         mentions = _Mentions()
         first = 0
-        for n, words in zip(self.variant_counts, self.word_counts):
+        for n, words in zip(self.variant_counts, self.word_counts, strict=True):
             mentions.add_family(self._links(lists[first : first + n]), words, self.requirements.items)
             first += n
         return mentions.columns()

@@ -17,7 +17,7 @@ from rer_numba.requests import EncodedRequest
 from rer_numba.schema import IntArray, Tables
 from rer_numba.state import GROUP_BIT, GROUPS, NEEDED_ROOM, Sizes, Work
 
-MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES", 8 << 30))
+MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES") or 8 << 30)
 
 
 def uses_jit() -> bool:
@@ -39,7 +39,7 @@ class Engine:
     def __init__(self, tables: Tables, building: bool) -> None:
         self.columns = schema.kernel_arrays(tables, building)
         self.sizes = _sizes(tables)
-        self.solve = _jit_solve(self) if uses_jit() else _native_solve(self)
+        self.solve = _jit_solve(self) if uses_jit() else _native_solve()
 
 
 def _sizes(tables: Tables) -> Sizes:
@@ -65,19 +65,23 @@ def _addresses(arrays: list[IntArray]) -> list[int]:
     return [array.__array_interface__["data"][0] for array in arrays]
 
 
-def _native_solve(engine: Engine) -> Callable[[Work, IntArray], int]:
+Solve = Callable[[Work, IntArray], int]
+"""Runs the kernel on work arrays; the second argument is the table of all addresses."""
+
+
+def _native_solve() -> Solve:
     from rer_numba.native import load_native
 
     function = load_native()
-    return lambda work, table: function(table.__array_interface__["data"][0])
+    return lambda _, table: function(table.__array_interface__["data"][0])
 
 
-def _jit_solve(engine: Engine) -> Callable[[Work, IntArray], int]:
+def _jit_solve(engine: Engine) -> Solve:
     from rer_numba import kernels
 
     # mapped columns are read-only, which is another type to Numba: copies keep one signature for each kernel
     columns = kernels.Columns(*[np.array(array) for array in engine.columns])
-    return lambda work, table: int(kernels.solve(columns, work))
+    return lambda work, _: int(kernels.solve(columns, work))
 
 
 class Session:

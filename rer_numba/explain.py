@@ -13,7 +13,7 @@ from rer_numba import state
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
 from rer_numba.requirements import Requirement, VersionedObject, is_valid_package_name
-from rer_numba.schema import CONFLICT, NONE
+from rer_numba.schema import NONE
 from rer_numba.state import Work
 from rer_numba.version_order import Version
 from rer_numba.versions import VersionRange
@@ -84,14 +84,14 @@ class Explainer:
     def _name(self, family: int) -> str:
         if family < self.reader.n_families:
             return self.reader.family_name(family)
-        return next(r.name for r, id_ in zip(self.request.requirements, self.request.families) if id_ == family)
+        return self.request.requirements[self.request.families.index(family)].name
 
     def scope_request(self, position: int) -> Requirement:
         """What a scope still allows, as a requirement."""
         work = self.work
         slot = int(work.scope_slot[position])
         if work.slot_request[slot] != NONE:
-            return self.request.requirements[work.slot_request[slot]]
+            return self.request.requirements[int(work.slot_request[slot])]
         family = int(work.scope_family[position])
         if work.slot_kind[slot] == state.SLICE:
             packages = dict.fromkeys(self.reader.variant_package(variant) for variant in self.slice_variants(position))
@@ -104,7 +104,7 @@ class Explainer:
         work = self.work
         slot = int(work.scope_slot[position])
         if work.slot_request[slot] != NONE:
-            return self.request.requirements[work.slot_request[slot]]
+            return self.request.requirements[int(work.slot_request[slot])]
         start = int(work.slot_data[slot])
         cuts = work.cut[start : start + int(work.slot_count[slot])].tolist()
         return Requirement.construct(
@@ -360,11 +360,11 @@ class Listing:
 def find_cycle(neighbours: dict[str, list[str]]) -> list[str]:
     """A cycle of a directed graph, found by depth-first search in the order of the dictionary; empty without one."""
     parents: dict[str, str | None] = {}
-    for root in neighbours:
+    for root, others in neighbours.items():
         if root in parents:
             continue
         parents[root] = None
-        stack = [(root, iter(neighbours[root]))]
+        stack = [(root, iter(others))]
         while stack:
             node, rest = stack[-1]
             other = next(rest, None)

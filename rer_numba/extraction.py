@@ -20,7 +20,6 @@ import numpy as np
 
 from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.ranges import (
-    has_cut_room,
     intersect_ranges,
     is_any,
     load_range,
@@ -55,7 +54,6 @@ from rer_numba.state import (
     ACCUMULATOR_WORD_ROOM,
     BROKEN_PACKAGE,
     BROKEN_VARIANT,
-    CONFLICT_RANGE,
     CONTRIBUTION_ROOM,
     EPHEMERAL_RANGE,
     EPHEMERAL_REQUEST,

@@ -29,7 +29,6 @@ from rer_numba.scopes import (
     is_empty,
     new_ephemeral,
     new_slice,
-    new_slot,
     pop_phase,
     set_bit,
 )
@@ -44,8 +43,6 @@ from rer_numba.state import (
     FRESH,
     MAX_WORDS,
     N_CONTRIBUTIONS,
-    N_CUTS,
-    N_FAMILIES,
     N_LOCALS,
     N_REQUESTS,
     N_RESULTS,
@@ -120,8 +117,19 @@ def _begin(t, w):
     for local in range(w.head[N_LOCALS]):
         w.family_local[w.local_family[local]] = 0
     w.head[STAMP] += 1
-    for place in (NUM_SOLVES, NUM_FAILS, N_SCOPES, N_LOCALS, STACK_DEPTH, N_STACK_SLOTS, N_CONTRIBUTIONS, ROUND_START,
-                  NEEDED_ROOM, REASON, N_RESULTS):
+    for place in (
+        NUM_SOLVES,
+        NUM_FAILS,
+        N_SCOPES,
+        N_LOCALS,
+        STACK_DEPTH,
+        N_STACK_SLOTS,
+        N_CONTRIBUTIONS,
+        ROUND_START,
+        NEEDED_ROOM,
+        REASON,
+        N_RESULTS,
+    ):
         w.head[place] = 0
     # the first slot and the first words are what is handed out when there is no room
     w.head[N_SLOTS] = 1

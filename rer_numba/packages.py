@@ -51,6 +51,9 @@ class PackageData:
     version: str
     timestamp: int | None
     uri: str | None
+    _requires: tuple[str, ...]
+    _variants: tuple[tuple[str, ...], ...]
+    _build_requires: tuple[str, ...]
 
     def __init__(
         self,
@@ -135,5 +138,7 @@ class PackageData:
         return f"PackageData({self.name!r}, {self.version!r}, {self.requires!r}, {self.variants!r})"
 
 
-def _rebuild(name: str, version: str, requires: Any, variants: Any, build: Any, timestamp: Any, uri: Any) -> PackageData:
+def _rebuild(
+    name: str, version: str, requires: Any, variants: Any, build: Any, timestamp: int | None, uri: str | None
+) -> PackageData:
     return PackageData(name, version, requires, variants, build_requires=build, timestamp=timestamp, uri=uri)

@@ -40,7 +40,9 @@ class Reader(Lookup):
                 self._variant_names.clear()
             package = self.variant_package(variant)
             found = self._variant_names[variant] = (
-                self.package_family_name(package), self.package_version(package), self.variant_index(variant)
+                self.package_family_name(package),
+                self.package_version(package),
+                self.variant_index(variant),
             )
         return found
 
@@ -156,7 +158,8 @@ class Reader(Lookup):
     def range_of_cuts(self, cuts: list[int], unseen: dict[int, Version]) -> VersionRange:
         """The range with these cuts; `unseen` are the versions that came with the request."""
         return VersionRange.from_bounds(
-            Bound(self._cut(lower, unseen), self._cut(upper, unseen)) for lower, upper in zip(cuts[::2], cuts[1::2])
+            Bound(self._cut(lower, unseen), self._cut(upper, unseen))
+            for lower, upper in zip(cuts[::2], cuts[1::2], strict=True)
         )
 
     def _cut(self, cut: int, unseen: dict[int, Version]) -> Cut:

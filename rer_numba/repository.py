@@ -191,8 +191,13 @@ class Repository:
 
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
         view = self._view(building)
-        solve = _Solve(view, view.reader.encode(merged.requirements), "; ".join(self.paths),
-                       variant_select_mode == "intersection_priority", error_on_missing_variant_requires)
+        solve = _Solve(
+            view,
+            view.reader.encode(merged.requirements),
+            "; ".join(self.paths),
+            variant_select_mode == "intersection_priority",
+            error_on_missing_variant_requires,
+        )
         try:
             return solve.result()
         except RerError as error:
@@ -244,11 +249,15 @@ class _Solve:
         status = self._run(session)
         milliseconds = (time.perf_counter() - start) * 1000
         head = session.head
-        counts: dict[str, Any] = {"num_solves": int(head[state.NUM_SOLVES]), "num_fails": int(head[state.NUM_FAILS]),
-                                  "solve_time_ms": milliseconds}
+        counts: dict[str, Any] = {
+            "num_solves": int(head[state.NUM_SOLVES]),
+            "num_fails": int(head[state.NUM_FAILS]),
+            "solve_time_ms": milliseconds,
+        }
         if status == state.SOLVED:
-            result = SolveResult("solved", variants=self._variants(session), ephemerals=self._ephemerals(session),
-                                 **counts)
+            result = SolveResult(
+                "solved", variants=self._variants(session), ephemerals=self._ephemerals(session), **counts
+            )
         elif status == state.CYCLIC:
             result = SolveResult("failed", failure=self._explainer(session).cycle(), **counts)
         elif status == state.FAILED:

@@ -76,8 +76,8 @@ class Lookup:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._text_bytes = memoryview(tables.text_bytes)
-        self._key_bytes = memoryview(tables.version_key)
+        self._text_bytes = memoryview(tables.text_bytes)  # type: ignore[arg-type]
+        self._key_bytes = memoryview(tables.version_key)  # type: ignore[arg-type]
         self._families: dict[str, int] = {}
         self._rows: dict[str, tuple[int, int, list[int] | None]] = {}
         self._places: dict[bytes, tuple[int, bool]] = {}

@@ -164,7 +164,7 @@ class Requirement:
         return made
 
     @classmethod
-    def construct(cls, name: str, range: VersionRange | None = None) -> Requirement:
+    def construct(cls, name: str, range: VersionRange | None = None) -> Requirement:  # noqa: A002  (rez's name)
         """Make it from a name and a range; None stands for any version."""
         return Requirement._made(name, VersionRange() if range is None else range, False, False, "-")
 
@@ -295,6 +295,7 @@ class RequirementList:
     """
 
     __slots__ = ("_merged", "conflict", "conflict_names", "names", "requirements")
+    __hash__ = None  # type: ignore[assignment]  # it holds lists
 
     def __init__(self, requirements: Iterable[Requirement]) -> None:
         self._merged: dict[str, Requirement] = {}

@@ -51,8 +51,18 @@ class SolveResult:
         In rez's order.
     """
 
-    __slots__ = ("_failure", "_packages", "_reader", "_variants", "error_type", "num_fails", "num_solves",
-                 "resolved_ephemerals", "solve_time_ms", "status")
+    __slots__ = (
+        "_failure",
+        "_packages",
+        "_reader",
+        "_variants",
+        "error_type",
+        "num_fails",
+        "num_solves",
+        "resolved_ephemerals",
+        "solve_time_ms",
+        "status",
+    )
 
     def __init__(
         self,
@@ -72,7 +82,10 @@ class SolveResult:
         self.solve_time_ms = solve_time_ms
         self.error_type = error_type
         self.resolved_ephemerals = ephemerals or []
-        self._reader, self._variants = variants or (None, [])
+        self._reader: Reader | None = None
+        self._variants: list[int] = []
+        if variants is not None:
+            self._reader, self._variants = variants
         self._failure = failure
         self._packages: list[ResolvedVariant] | None = None
 
@@ -87,7 +100,8 @@ class SolveResult:
         reader = self._reader
         assert reader is not None
         requires, uri = reader.variant_details(variant)
-        return ResolvedVariant(*reader.variant_name(variant), list(requires), uri)
+        name, version, index = reader.variant_name(variant)
+        return ResolvedVariant(name, version, index, list(requires), uri)
 
     @property
     def resolved(self) -> list[tuple[str, str, int | None]]:

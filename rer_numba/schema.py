@@ -26,8 +26,6 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy.typing as npt
-
 FORMAT_MAJOR = 1
 FORMAT_MINOR = 0
 
@@ -127,25 +125,61 @@ _FACTS = (
     _c("range_cut", "int64", "@range_offsets", "Lower and upper cut in turn, ascending."),
     # families
     _c("family_text", "int32", "family", "The name.", refers="text", kernel=False),
-    _c("family_flags", "int32", "family", "1: has a variant whose requirements cannot be used; 2: has a package that "
-       "cannot be loaded; 4: ephemeral; 8: cannot be listed."),
-    _c("family_error", "int32", "family", "The error that listing its packages raises.", refers="error",
-       optional=True, kernel=False),
+    _c(
+        "family_flags",
+        "int32",
+        "family",
+        "1: has a variant whose requirements cannot be used; 2: has a package that "
+        "cannot be loaded; 4: ephemeral; 8: cannot be listed.",
+    ),
+    _c(
+        "family_error",
+        "int32",
+        "family",
+        "The error that listing its packages raises.",
+        refers="error",
+        optional=True,
+        kernel=False,
+    ),
     _c("family_package_offsets", "int32", "family + 1", "The packages of each family."),
     _c("family_variant_offsets", "int32", "family + 1", "The variants of each family."),
     # packages
     _c("package_version_rank", "int32", "package", "Rank of the version.", refers="version"),
-    _c("package_version_text", "int32", "package", "The version as this package spells it.", refers="text",
-       kernel=False),
-    _c("package_given_rank", "int32", "package", "Place in the order in which the packages of the family were handed "
-       "in.", kernel=False),
+    _c(
+        "package_version_text",
+        "int32",
+        "package",
+        "The version as this package spells it.",
+        refers="text",
+        kernel=False,
+    ),
+    _c(
+        "package_given_rank",
+        "int32",
+        "package",
+        "Place in the order in which the packages of the family were handed in.",
+        kernel=False,
+    ),
     _c("package_indexed", "uint8", "package", "1 when the package has variants, 0 when its one variant has no index."),
     _c("package_variant_offsets", "int32", "package + 1", "The variants of each package."),
-    _c("package_uri_text", "int32", "package", "The uri it was handed in with.", refers="text", optional=True,
-       kernel=False),
+    _c(
+        "package_uri_text",
+        "int32",
+        "package",
+        "The uri it was handed in with.",
+        refers="text",
+        optional=True,
+        kernel=False,
+    ),
     _c("package_timestamp", "int64", "package", "Release time in seconds since 1970; 0 when unknown.", kernel=False),
-    _c("package_error", "int32", "package", "The error that loading this package raises.", refers="error",
-       optional=True),
+    _c(
+        "package_error",
+        "int32",
+        "package",
+        "The error that loading this package raises.",
+        refers="error",
+        optional=True,
+    ),
     # variants
     _c("variant_package", "int32", "variant", "The package.", refers="package"),
     # errors that a solve raises when it touches what is broken
@@ -153,46 +187,114 @@ _FACTS = (
     _c("error_value_text", "int32", "error", "Text of the exception.", refers="text", kernel=False),
     # requirements: each distinct text once
     _c("requirement_family", "int32", "requirement", "The family it is about.", refers="family"),
-    _c("requirement_range", "int32", "requirement", "Its range; none for `~foo`. For a weak one the inverse of what "
-       "is written.", refers="range", optional=True),
-    _c("requirement_flags", "int32", "requirement", "1: conflict (`!`, `~`); 2: weak (`~`); 4: a bound that excludes "
-       "its lower version."),
-    _c("requirement_order_rank", "int32", "requirement", "Place of its range in rez's order of ranges; equal ranges "
-       "share a place; -1 without a range.", optional=True, refers="requirement"),
+    _c(
+        "requirement_range",
+        "int32",
+        "requirement",
+        "Its range; none for `~foo`. For a weak one the inverse of what is written.",
+        refers="range",
+        optional=True,
+    ),
+    _c(
+        "requirement_flags",
+        "int32",
+        "requirement",
+        "1: conflict (`!`, `~`); 2: weak (`~`); 4: a bound that excludes its lower version.",
+    ),
+    _c(
+        "requirement_order_rank",
+        "int32",
+        "requirement",
+        "Place of its range in rez's order of ranges; equal ranges share a place; -1 without a range.",
+        optional=True,
+        refers="requirement",
+    ),
     _c("requirement_text", "int32", "requirement", "Its text.", refers="text", kernel=False),
     _c("requirement_mask_offsets", "int64", "requirement + 1", "Where its mask starts."),
-    _c("requirement_mask", "uint64", "@requirement_mask_offsets", "The variants of its family whose version lies in "
-       "its range."),
+    _c(
+        "requirement_mask",
+        "uint64",
+        "@requirement_mask_offsets",
+        "The variants of its family whose version lies in its range.",
+    ),
 )
 
 _REQUIRES = (
     # what each variant requires, merged as rez merges it
-    _c("variant_error", "int32", "variant", "The error raised when its requirements are first looked at.",
-       refers="error", optional=True, requires=True),
+    _c(
+        "variant_error",
+        "int32",
+        "variant",
+        "The error raised when its requirements are first looked at.",
+        refers="error",
+        optional=True,
+        requires=True,
+    ),
     _c("variant_requirement_offsets", "int32", "variant + 1", "The requirements of each variant.", requires=True),
-    _c("variant_requirement", "int32", "@variant_requirement_offsets", "In rez's order.", refers="requirement",
-       requires=True),
-    _c("variant_extraction_offsets", "int32", "variant + 1", "What can be extracted from each variant.",
-       requires=True),
-    _c("variant_extraction", "int32", "@variant_extraction_offsets", "Its non-conflict requirements in alphabetical "
-       "order of the families.", refers="requirement", requires=True),
+    _c(
+        "variant_requirement",
+        "int32",
+        "@variant_requirement_offsets",
+        "In rez's order.",
+        refers="requirement",
+        requires=True,
+    ),
+    _c("variant_extraction_offsets", "int32", "variant + 1", "What can be extracted from each variant.", requires=True),
+    _c(
+        "variant_extraction",
+        "int32",
+        "@variant_extraction_offsets",
+        "Its non-conflict requirements in alphabetical order of the families.",
+        refers="requirement",
+        requires=True,
+    ),
     # mentions: a family A and a family B that some variant of A has a requirement on
-    _c("family_mention_offsets", "int32", "family + 1", "The mentions of each family A, by B in alphabetical order.",
-       requires=True),
+    _c(
+        "family_mention_offsets",
+        "int32",
+        "family + 1",
+        "The mentions of each family A, by B in alphabetical order.",
+        requires=True,
+    ),
     _c("mention_family", "int32", "mention", "The mentioned family B.", refers="family", requires=True),
-    _c("mention_conflicts", "uint8", "mention", "1 when some variant of A has a conflict requirement on B.",
-       requires=True),
-    _c("family_mention_mask_offsets", "int64", "family + 1", "Where the masks of a family's mentions start: one mask "
-       "for each mention, in order.", requires=True),
-    _c("mention_mask", "uint64", "@family_mention_mask_offsets", "The variants of A that have a non-conflict "
-       "requirement on B.", requires=True),
+    _c(
+        "mention_conflicts",
+        "uint8",
+        "mention",
+        "1 when some variant of A has a conflict requirement on B.",
+        requires=True,
+    ),
+    _c(
+        "family_mention_mask_offsets",
+        "int64",
+        "family + 1",
+        "Where the masks of a family's mentions start: one mask for each mention, in order.",
+        requires=True,
+    ),
+    _c(
+        "mention_mask",
+        "uint64",
+        "@family_mention_mask_offsets",
+        "The variants of A that have a non-conflict requirement on B.",
+        requires=True,
+    ),
     # links: a mention and one distinct requirement behind it (those without a range, `~foo`, have no effect: left out)
     _c("mention_link_offsets", "int32", "mention + 1", "The links of each mention.", requires=True),
     _c("link_requirement", "int32", "link", "The requirement on B.", refers="requirement", requires=True),
-    _c("family_link_mask_offsets", "int64", "family + 1", "Where the masks of a family's links start: one mask for "
-       "each link, in order.", requires=True),
-    _c("link_mask", "uint64", "@family_link_mask_offsets", "The variants of A that have this requirement.",
-       requires=True),
+    _c(
+        "family_link_mask_offsets",
+        "int64",
+        "family + 1",
+        "Where the masks of a family's links start: one mask for each link, in order.",
+        requires=True,
+    ),
+    _c(
+        "link_mask",
+        "uint64",
+        "@family_link_mask_offsets",
+        "The variants of A that have this requirement.",
+        requires=True,
+    ),
 )
 
 
@@ -200,7 +302,7 @@ def _as_building(column: Column) -> Column:
     def renamed(text: str) -> str:
         if text.startswith("@"):
             return "@" + BUILDING + text[1:]
-        word = text.split(" ")[0]
+        word = text.split(" ", maxsplit=1)[0]
         return BUILDING + text if word in ("mention", "link") else text
 
     return Column(
@@ -240,9 +342,7 @@ class Tables(namedtuple("Tables", [column.name for column in COLUMNS])):  # type
         def _replace(self, **columns: IntArray) -> Tables: ...
 
 
-KERNEL_COLUMNS: tuple[Column, ...] = tuple(
-    column for column in _FACTS + _REQUIRES if column.kernel
-)
+KERNEL_COLUMNS: tuple[Column, ...] = tuple(column for column in _FACTS + _REQUIRES if column.kernel)
 
 
 def kernel_arrays(tables: Tables, building: bool) -> list[IntArray]:

@@ -14,7 +14,6 @@ import numpy as np
 from rer_numba._jit import count_bits, inlined, kernel, lowest_bit
 from rer_numba.schema import NONE
 from rer_numba.state import (
-    CUT_ROOM,
     EPHEMERAL_RANGE,
     GROUPS,
     LOCAL_ROOM,

@@ -21,9 +21,12 @@ contribution
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from rer_numba.schema import IntArray
 
 
 # --- head: the scalars of a solve, by place
@@ -180,7 +183,17 @@ WORK: tuple[WorkArray, ...] = (
     WorkArray("result_scope", "int32", "scope", "their positions"),
 )
 
-Work = namedtuple("Work", [array.name for array in WORK])  # type: ignore[misc]
+
+class Work(namedtuple("Work", [array.name for array in WORK])):  # type: ignore[misc]
+    """The work arrays of one thread, one field each (see `WORK`)."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> IntArray: ...
+
+
 WORK_DTYPES = [array.dtype for array in WORK]
 
 
@@ -217,8 +230,13 @@ class Sizes(NamedTuple):
 
     def lengths(self) -> list[int]:
         """Entries of each work array, in the order of `WORK`."""
-        names = {**self.groups, **self._asdict(), "HEAD_SIZE": HEAD_SIZE, "STACK_RECORD": STACK_RECORD,
-                 "n_groups": len(GROUPS)}
+        names = {
+            **self.groups,
+            **self._asdict(),
+            "HEAD_SIZE": HEAD_SIZE,
+            "STACK_RECORD": STACK_RECORD,
+            "n_groups": len(GROUPS),
+        }
         # the expressions are our own declarations above, and few of them differ
         known = {text: int(eval(text, {"__builtins__": {}}, names)) for text in {array.length for array in WORK}}
         return [known[array.length] for array in WORK]

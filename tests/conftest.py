@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How many random cases, and from which seed on."""
     group = parser.getgroup("random cases")
     group.addoption(
-        "--cases", type=int, default=DEFAULT_CASES, metavar="N", help=f"random cases to compare, default {DEFAULT_CASES}"
+        "--cases", type=int, default=DEFAULT_CASES, metavar="N", help=f"random cases to compare ({DEFAULT_CASES})"
     )
     group.addoption("--first-seed", type=int, default=0, metavar="S", help="seed of the first of them, default 0")
 

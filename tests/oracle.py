@@ -212,8 +212,7 @@ class RezOracle:
         if not self._finalizer.alive:
             raise RuntimeError("this oracle is closed")
         with _rez_settings(variant_select_mode, error_on_missing_variant_requires):
-            answer = self._ask(requests, building)
-        return answer
+            return self._ask(requests, building)
 
     def _ask(self, requests: Sequence[str], building: bool) -> Answer:
         try:
@@ -226,7 +225,7 @@ class RezOracle:
             solver.__init__(requirements, self.paths, building=building, package_orderers=PackageOrderList())
             solver.solve()
             return self._read(solver)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (rez's own deaths are recorded too)
             return self._error_answer(error, solver, internal=not isinstance(error, RezError))
 
     def _read(self, solver: Solver) -> Answer:

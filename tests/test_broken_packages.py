@@ -24,8 +24,8 @@ CHUNK = 100
 
 BAD_REQUIREMENTS = (
     "lib-3+<2", "lib>3<3", "lib-2.0,3", "lib-1.", "lib-1..0", "lib-*", "lib-1|*", "lib<", "lib-1 2", "no name", "", " ",
-    "!", "~", "-1", "==1", "a..b", ".", "!.feat", "~.feat-1", "..feat", "a/b", "h\u00e9", "__pycache__", "lib->1", "a\nb",
-    "it's", 'say "hi"', "back\\slash", "lib-1@2",
+    "!", "~", "-1", "==1", "a..b", ".", "!.feat", "~.feat-1", "..feat", "a/b", "h\u00e9", "__pycache__", "lib->1",
+    "a\nb",    "it's", 'say "hi"', "back\\slash", "lib-1@2",
 )  # fmt: skip
 BAD_VERSIONS = ("1..2", "1.", ".1", "-1", "1 2", "1/2", "1.*", "1.h\u00e9", "1\n2", "1+")
 

@@ -113,7 +113,11 @@ def test_an_exception_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         ([("lib", "1", None)], [".feat-2"], ["app of the request"]),
         ([("lib", "1", None), ("app", "1", 0)], [], [".feat-2+ of app-1"]),
         ([("lib", "1", None), ("app", "1", 0)], [".feat-1"], [".feat-2+ of app-1"]),
-        ([("lib", "1", None), ("app", "1", 0), ("no", "1", None)], [".feat-2"], ["!no of the request", "~no-2 of app-1"]),
+        (
+            [("lib", "1", None), ("app", "1", 0), ("no", "1", None)],
+            [".feat-2"],
+            ["!no of the request", "~no-2 of app-1"],
+        ),
     ],
 )
 def test_violations(resolved: list[tuple[str, str, int | None]], ephemerals: list[str], found: list[str]) -> None:
@@ -215,6 +219,4 @@ def test_requirements_of_rez_are_taken(case: Case) -> None:
         requests = [RezRequirement(text) for text in case.requests]
     except VersionError:
         pytest.skip("rez cannot read this request")
-    assert Answer.of(repository.solve(requests, **case.options)) == answer_of(
-        repository, case.requests, **case.options
-    )
+    assert Answer.of(repository.solve(requests, **case.options)) == answer_of(repository, case.requests, **case.options)

@@ -1,7 +1,7 @@
-"""The 188 requests of rez's benchmark: equal to rez's recorded answers in every run, to rez itself with ``-m live_rez``.
+"""The 188 requests of rez's benchmark: equal to rez's recorded answers in every run, to rez with ``-m live_rez``.
 
-Only the data comes from the installed rez (18,226 packages, see `data_set.prepare`); the recorded answers need no rez to
-run.
+Only the data comes from the installed rez (18,226 packages, see `data_set.prepare`); the recorded answers need no rez
+to run.
 """
 
 from __future__ import annotations

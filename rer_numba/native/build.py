@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from rer_numba.native import compiler as native_compile
-from rer_numba.native.progress import BuildProgress
 from rer_numba.native.cache import Place
 from rer_numba.native.files import keep, make_folder
 from rer_numba.native.key import KernelSet, SourceStamp, Target
 from rer_numba.native.lock import BuildLock, LockWatch, claim_lock
+from rer_numba.native.progress import BuildProgress
 from rer_numba.tell import tell_once, warn_once
 
 LOCK_PATIENCE: Final = 30.0

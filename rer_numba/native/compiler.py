@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import llvmlite.binding as llvm
 
-from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, target_machine
 from rer_numba.native.cache import MAGIC, pack, unpack
+from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, target_machine
 from rer_numba.native.symbols import undefined_symbols
 
 C_LIBRARY: Final = frozenset(
@@ -27,7 +27,7 @@ C_LIBRARY: Final = frozenset(
 """Names that LLVM may call on its own account, and that every process has."""
 _RUNTIME: Final = re.compile(r"(NRT|numba|Py|_Py)_?\w*")
 _DECLARED: Final = re.compile(
-    r'declare (?P<head>.*?@(?:"[^"]*"|[\w.$]+)\(.*?\))(?:$| local_unnamed_addr| unnamed_addr| #)', re.M
+    r'declare (?P<head>.*?@(?:"[^"]*"|[\w.$]+)\(.*?\))(?:$| local_unnamed_addr| unnamed_addr| #)', re.MULTILINE
 )
 
 

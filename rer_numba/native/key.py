@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 import llvmlite
 import llvmlite.binding as llvm
 
-from rer_numba.native.sources import KERNEL_SOURCES
 from rer_numba.native.cache import digest
+from rer_numba.native.sources import KERNEL_SOURCES
 
 HOST: Final = "host"
 PORTABLE: Final = "generic"
