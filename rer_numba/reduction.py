@@ -2,14 +2,14 @@
 
 Ports: the reduction loop of rez.solver._ResolvePhase.solve and _PackageVariantSlice.reduce_by (rez 3.4.0).
 
-rez keeps a sorted list of pairs (x, y), "reduce x by y". It takes pairs from the end, and appends (j, x) for all j when x
-was reduced. Nearly all pairs do nothing, because x has no requirement on the family of y (98.5 % on the benchmark). Here
-only the others are visited, in the same order: `pending` holds the pairs of the sorted list as a set of y for each x, and
-a *frame* (y, next x) stands for the pairs that one reduction appended.
+rez keeps a sorted list of pairs (x, y), "reduce x by y". It takes pairs from the end, and appends (j, x) for all j when
+x was reduced. Nearly all pairs do nothing, because x has no requirement on the family of y (98.5 % on the benchmark).
+Here only the others are visited, in the same order: `pending` holds the pairs of the sorted list as a set of y for each
+x, and a *frame* (y, next x) stands for the pairs that one reduction appended.
 
-Most of the others do nothing either: a slice of one variant has been extracted from, so whatever it requires holds of
+Half of the others do nothing either: a slice of one variant has been extracted from, so whatever it requires holds of
 all that is left in y, and goes on to hold as y narrows. Only its conflict requirements can still remove it. Leaving
-those pairs out took the reductions tried from 440,000 to a tenth and a third off the whole solve (2026-11).
+those pairs out took the reductions tried on the 188 from 440,000 to 230,000, and the solves from 82 to 64 ms (2026-11).
 """
 
 from __future__ import annotations
