@@ -132,6 +132,7 @@ def extract(t, w):
             family = np.int64(w.scope_family[position])
             if w.slot_origin[slot] == FRESH and t.family_flags[family] & HAS_BROKEN_VARIANT:
                 if _touch(t, w, family, slot):
+                    _forget_accumulators(w)
                     return _because(w, ERROR, BROKEN_VARIANT, family, position, NONE)
             if w.slot_count[slot] == 1:
                 _extract_from_variant(t, w, position, family, slot)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.engine import Engine, Session
-from rer_numba.errors import PackageRequestError, RerError, VersionError
+from rer_numba.errors import PackageRequestError, RerError, SolveLimitError, VersionError
 from rer_numba.packages import PackageData
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest, parse_requests
@@ -90,11 +90,15 @@ class Repository:
 
         Raises
         ------
-        PackageRequestError, VersionError
-            A name or a version that no package can have. Broken requirements are kept for the solve that meets them.
+        TypeError
+            Something else than PackageData. What is wrong inside a package is kept for the solve that meets it.
         """
         from rer_numba.encode import encode
 
+        packages = list(packages)
+        for package in packages:
+            if not isinstance(package, PackageData):
+                raise TypeError(f"packages must be PackageData, not {type(package).__name__}: {package!r}")
         return cls(encode(packages), paths=paths)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -289,7 +293,10 @@ class _Solve:
     def _explain_failure(self) -> str:
         """Solve again up to the first failure, which is the one rez reports, and describe it."""
         session = self.view.take()
-        self._run(session, stop_at_fail=1)
+        try:
+            self._run(session, stop_at_fail=1)
+        except SolveLimitError as error:  # describing sorts more variants than solving did
+            return f"There is no solution; to say why needs more memory than is allowed: {error}"
         text = self._explainer(session).failure()
         self.view.give_back(session)
         return text

@@ -43,11 +43,13 @@ UNCOMPILED: Task = {
     "broken": [*range(40), 102],
     "large": [3, 5, 37],
     "wide": [70, 300],
-    "golden": GOLDEN[:1],
+    "golden": [0, 4],
     "tiny": {"seeds": [*range(300, 320), 149], "large": [16], "branching": [70]},
 }
 
 MIN_COVERAGE = 95.0
+NO_KERNELS = ("_jit.py", "schema.py", "state.py")
+"""Kernel sources that hold decorators and declarations."""
 
 
 def run_child(task: Task, *before: str, **environment: str) -> dict[str, Any]:
@@ -127,9 +129,9 @@ def test_python_gives_the_same_answers(uncompiled: tuple[dict[str, Any], dict[st
 
 def test_kernel_lines_are_covered(uncompiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
     files = {Path(name).name: file for name, file in uncompiled[1]["files"].items()}
-    # decorators and the export, which compile; they have tests of their own
-    del files["_jit.py"]
-    assert set(files) == set(KERNEL_SOURCES) - {"_jit.py"}
+    assert set(files) == set(KERNEL_SOURCES)
+    for name in NO_KERNELS:
+        del files[name]
     covered = sum(file["summary"]["covered_lines"] for file in files.values())
     lines = sum(file["summary"]["num_statements"] for file in files.values())
     missing = {name: file["missing_lines"] for name, file in files.items() if file["missing_lines"]}
@@ -190,18 +192,16 @@ def test_no_more_memory_than_allowed(monkeypatch: pytest.MonkeyPatch, limit: int
         assert repository.solve(["lib1"]).status == "solved"
 
 
-@pytest.mark.xfail(raises=SolveLimitError, reason="reading the text of a failure raises when that needs more room")
 def test_a_failure_is_explained_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text of a failure is made later, by another solve: it gets the same room."""
+    """The text of a failure is made later, by another solve: when that has no room it says so, and nothing is raised."""
     packages = [Package("app", "1", [], [["lib-1"], ["!lib-2"]]), Package("lib", "1"), Package("lib", "2")]
     case = Case(packages, ["app", "lib-2"])
-    expected = solve_case(case).failure_description
     with small_work_arrays(TINY):
         repository: Repository = repository_of(case.packages)
         result = repository.solve(case.requests)
         monkeypatch.setattr(engine, "MAX_WORK_BYTES", 0)
         assert result.status == "failed"
-        assert result.failure_description == expected
+        assert "more memory than is allowed" in str(result.failure_description)
 
 
 def test_plain_answers_leave_out_what_a_process_decides() -> None:
