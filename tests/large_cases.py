@@ -1,6 +1,6 @@
-"""Random cases whose families have hundreds of variants, so that their masks take several words.
+"""Random cases that are large: families with hundreds of variants, and solves with more than 64 scopes.
 
-Each package of a small random case is released again and again: '1.2' also as '1.2.1', '1.2.2', ... which most ranges
+Sets of variants, and sets of scopes, take several words then. For the first, each package of a small random case is released again and again: '1.2' also as '1.2.1', '1.2.2', ... which most ranges
 that hold the first hold too.
 """
 
@@ -10,10 +10,13 @@ import random
 from dataclasses import replace
 
 from tests.case import Case, Package
+from tests.oracle import ask_rez
 from tests.random_cases import random_case
 
 MAX_VARIANTS = 300
 """Of one family, more or less."""
+CROWD = 150
+"""Families of a crowded case; about half of them are part of its solution."""
 
 
 def large_case(seed: int) -> Case:
@@ -47,3 +50,44 @@ def _released(rng: random.Random, package: Package, releases: int) -> list[Packa
             requires.pop(rng.randrange(len(requires)))
         copies.append(replace(package, version=f"{package.version}.{number}", variants=variants, requires=requires))
     return copies
+
+
+def crowded_case(seed: int) -> Case:
+    """Make a case of several small ones side by side, so that a solve has more than 64 scopes.
+
+    Each gets names of its own; ephemerals are shared, and may bring them into conflict. rez solves all of the small
+    ones but the last, which may be any: one that has no solution leaves none to the whole.
+    """
+    rng = random.Random(f"rer-crowded-{seed}")
+    parts: list[Case] = []
+    while sum(len({package.name for package in part.packages}) for part in parts) < CROWD:
+        part = random_case(rng.randrange(1_000_000))
+        if ask_rez(part.packages, part.requests, **part.options).status == "solved":
+            parts.append(part)
+    parts.append(random_case(rng.randrange(1_000_000)))
+    packages: list[Package] = []
+    requests: list[str] = []
+    for number, part in enumerate(parts):
+        prefix = rng.choice("aMz_") + str(number)
+        packages += [_renamed(package, prefix) for package in part.packages]
+        requests += [_prefixed(text, prefix) for text in part.requests]
+    rng.shuffle(packages)
+    rng.shuffle(requests)
+    return Case(packages, requests, parts[-1].options, f"crowded={seed}")
+
+
+def _renamed(package: Package, prefix: str) -> Package:
+    return replace(
+        package,
+        name=prefix + package.name,
+        requires=[_prefixed(text, prefix) for text in package.requires],
+        variants=[[_prefixed(text, prefix) for text in variant] for variant in package.variants],
+        build_requires=[_prefixed(text, prefix) for text in package.build_requires],
+    )
+
+
+def _prefixed(text: str, prefix: str) -> str:
+    """The requirement with a longer family name; ephemerals stay as they are."""
+    sign = text[:1] if text[:1] in ("!", "~") else ""
+    rest = text[len(sign) :]
+    return text if rest.startswith(".") else f"{sign}{prefix}{rest}"

@@ -7,7 +7,7 @@ differs is made smaller and printed as a literal: paste it into a file of ``test
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +24,14 @@ from tests.large_cases import large_case
 from tests.oracle import Answer
 from tests.product import answer_of, as_requests, repository_of, solve_case
 from tests.random_cases import random_case
+from tests.test_broken_packages import broken_case
 
 CHUNK = 100
 N_LARGE = 120
 LARGE_CHUNK = 40
 LARGE_STEPS = 60
+N_SEQUENCES = 40
+SEQUENCE_CHUNK = 20
 PROPERTY_SEEDS = range(7_000_000, 7_000_040)
 """Seeds nobody compares with rez in a usual run: properties need no oracle."""
 
@@ -139,12 +142,25 @@ def test_solutions_satisfy_the_request(case: Case) -> None:
         assert violations(case, answer) == []
 
 
-def test_solving_twice_gives_the_same(case: Case) -> None:
-    """Work arrays are used again: what the first solve left must not matter to the second."""
-    repository = repository_of(case.packages)
-    first = answer_of(repository, case.requests, **case.options)
-    answer_of(repository, [case.packages[0].name], **case.options)
-    assert answer_of(repository, case.requests, **case.options) == first
+@pytest.mark.parametrize("make", [random_case, broken_case])
+@pytest.mark.parametrize("first", range(0, N_SEQUENCES, SEQUENCE_CHUNK))
+def test_a_solve_leaves_nothing_behind(make: Callable[[int], Case], first: int) -> None:
+    """Work arrays are used again: whatever a solve left, an answer, a failure or an error, the next begins anew."""
+    for seed in range(first, first + SEQUENCE_CHUNK):
+        case = make(seed)
+        repository = repository_of(case.packages)
+        for request in _requests_for(case) * 2:
+            answer = answer_of(repository, request, **case.options)
+            alone = answer_of(repository_of(case.packages), request, **case.options)
+            assert answer == alone, f"{case.origin} {request}"
+
+
+def test_an_error_between_two_extractions_leaves_nothing_behind() -> None:
+    """What `app` requires was noted when `bad` turned out to conflict with itself: the next solve notes it again."""
+    packages = [Package("app", "1", ["lib"]), Package("bad", "1", ["lib-1", "lib-2"]), Package("lib", "1")]
+    repository = repository_of(packages)
+    assert answer_of(repository, ["app", "bad"]).error_type == "ResolveError"
+    assert answer_of(repository, ["app"]).resolved == (("lib", "1", None), ("app", "1", None))
 
 
 def test_unrelated_packages_change_nothing(case: Case) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from rer_numba import Repository, engine, state
-from rer_numba.errors import SolveLimitError
 from rer_numba.native.sources import KERNEL_SOURCES
 from tests.case import Case, Package
 from tests.kernels_child import TINY, Task, branching_case, plain, small_work_arrays, solve_task, wide_case
@@ -193,7 +192,7 @@ def test_no_more_memory_than_allowed(monkeypatch: pytest.MonkeyPatch, limit: int
 
 
 def test_a_failure_is_explained_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text of a failure is made later, by another solve: when that has no room it says so, and nothing is raised."""
+    """The text of a failure is made later, by another solve: without room it says so, and nothing is raised."""
     packages = [Package("app", "1", [], [["lib-1"], ["!lib-2"]]), Package("lib", "1"), Package("lib", "2")]
     case = Case(packages, ["app", "lib-2"])
     with small_work_arrays(TINY):
