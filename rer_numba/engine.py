@@ -13,6 +13,7 @@ import numpy as np
 
 from rer_numba import schema, state
 from rer_numba.errors import SolveLimitError
+from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
 from rer_numba.schema import IntArray, Tables
 from rer_numba.state import GROUP_BIT, GROUPS, NEEDED_ROOM, Sizes, Work
@@ -38,6 +39,7 @@ class Engine:
 
     def __init__(self, tables: Tables, building: bool) -> None:
         self.columns = schema.kernel_arrays(tables, building)
+        self.default_policy = Policy(tables)
         self.sizes = _sizes(tables)
         self.solve = _jit_solve(self) if uses_jit() else _native_solve()
 
@@ -65,23 +67,27 @@ def _addresses(arrays: list[IntArray]) -> list[int]:
     return [array.__array_interface__["data"][0] for array in arrays]
 
 
-Solve = Callable[[Work, IntArray], int]
-"""Runs the kernel on work arrays; the second argument is the table of all addresses."""
+Solve = Callable[[Policy, Work, IntArray], int]
+"""Runs the kernel under a policy on work arrays; the last argument is the table of all addresses."""
 
 
 def _native_solve() -> Solve:
     from rer_numba.native import load_native
 
     function = load_native()
-    return lambda _, table: function(table.__array_interface__["data"][0])
+    return lambda _policy, _work, table: function(table.__array_interface__["data"][0])
 
 
 def _jit_solve(engine: Engine) -> Solve:
     from rer_numba import kernels
 
     # mapped columns are read-only, which is another type to Numba: copies keep one signature for each kernel
-    columns = kernels.Columns(*[np.array(array) for array in engine.columns])
-    return lambda work, _: int(kernels.solve(columns, work))
+    columns = [np.array(array) for array in engine.columns]
+
+    def solve(policy: Policy, work: Work, _table: IntArray) -> int:
+        return int(kernels.solve(kernels.Columns(*columns, *map(np.array, policy.arrays)), work))
+
+    return solve
 
 
 class Session:
@@ -98,7 +104,19 @@ class Session:
         self.sizes = sizes
         self.work = state.make_work(sizes)
         self.head = self.work.head
-        self._table = np.array(_addresses([*self.engine.columns, *self.work]), np.int64)
+        self._policy = self.engine.default_policy
+        arrays = [*self.engine.columns, *self._policy.arrays, *self.work]
+        self._table = np.array(_addresses(arrays), np.int64)
+
+    def _use(self, policy: Policy) -> None:
+        """Put a policy's arrays and flags where the kernel finds them."""
+        if policy is not self._policy or policy.orders_pairs:  # the pairs of a policy grow
+            first = len(self.engine.columns)
+            self._table[first : first + len(policy.arrays)] = _addresses([*policy.arrays])
+            self._policy = policy
+        self.head[state.FILTERS] = policy.filters
+        self.head[state.ASKS_FILTER] = policy.asks_filter
+        self.head[state.ORDERS_PAIRS] = policy.orders_pairs
 
     def run(
         self,
@@ -107,6 +125,7 @@ class Session:
         intersection_priority: bool = False,
         error_on_missing: bool = True,
         stop_at_fail: int = 0,
+        policy: Policy | None = None,
     ) -> int:
         """Solve; returns a status of `rer_numba.state`. The work arrays hold the answer until the next call.
 
@@ -121,7 +140,8 @@ class Session:
             head[state.INTERSECTION_PRIORITY] = intersection_priority
             head[state.ERROR_ON_MISSING] = error_on_missing
             head[state.STOP_AT_FAIL] = stop_at_fail
-            status = self.engine.solve(self.work, self._table)
+            self._use(policy or self.engine.default_policy)
+            status = self.engine.solve(self._policy, self.work, self._table)
             if status != state.NEED_ROOM:
                 return status
             self._allocate(self.sizes.grown(int(head[NEEDED_ROOM])))

@@ -52,6 +52,7 @@ from rer_numba.scopes import (
 from rer_numba.state import (
     ACCUMULATOR_ROOM,
     ACCUMULATOR_WORD_ROOM,
+    ASKS_FILTER,
     BROKEN_PACKAGE,
     BROKEN_VARIANT,
     CONTRIBUTION_ROOM,
@@ -61,6 +62,7 @@ from rer_numba.state import (
     ERROR_ON_MISSING,
     FAILED,
     FAMILY_NOT_FOUND,
+    FILTERS,
     FRESH,
     GROUPS,
     INEXACT,
@@ -86,6 +88,7 @@ from rer_numba.state import (
     ROUND_START,
     SCOPE_CONFLICT,
     SLICE,
+    UNASKED_FILTER,
     UNLISTED_FAMILY,
     WIDENED,
 )
@@ -291,16 +294,17 @@ def _new_accumulator(t, w, other, position, words):
     w.family_accumulator[other] = accumulator + 1
     w.accumulator_family[accumulator] = other
     w.accumulator_data[accumulator] = data
-    for k in range(words):
-        w.accumulator_word[data + k] = ~np.uint64(0)
-    kind = np.int64(NONE)
-    if position >= 0:
-        slot = np.int64(w.scope_slot[position])
-        kind = np.int64(w.slot_kind[slot])
+    slot = np.int64(w.scope_slot[position]) if position >= 0 else np.int64(NONE)
+    if slot != NONE and w.slot_kind[slot] == SLICE:
         for k in range(words):
-            word = w.word[w.slot_data[slot] + k]
-            w.accumulator_word[data + k] = word if kind == SLICE else ~word
-    if kind != SLICE and t.family_flags[other] & (HAS_BROKEN_PACKAGE | BROKEN_FAMILY):
+            w.accumulator_word[data + k] = w.word[w.slot_data[slot] + k]
+        return accumulator
+    for k in range(words):
+        w.accumulator_word[data + k] = ~(w.word[w.slot_data[slot] + k] if slot != NONE else np.uint64(0))
+    if w.head[FILTERS]:
+        for k in range(words):
+            w.accumulator_word[data + k] &= t.seen_mask[t.family_word_offsets[other] + k]
+    if w.head[ASKS_FILTER] or t.family_flags[other] & (HAS_BROKEN_PACKAGE | BROKEN_FAMILY):
         w.head[INEXACT] = 1
     return accumulator
 
@@ -550,13 +554,30 @@ def look_up(t, w, family, start, end):
     """
     if family < w.head[N_FAMILIES] and t.family_flags[family] & BROKEN_FAMILY:
         return UNLISTED_FAMILY
-    if family_words(t, w, family) == 0:
+    if family_words(t, w, family) == 0 or t.family_absent[family]:
         return FAMILY_NOT_FOUND
     if not mask_of_range(t, w, family, start, end, np.int64(0)):
         return PACKAGE_NOT_FOUND
+    if w.head[FILTERS]:
+        reason = _filter(t, w, family)
+        if reason:
+            return reason
     if t.family_flags[family] & HAS_BROKEN_PACKAGE and _holds_broken_package(t, w, family):
         return BROKEN_PACKAGE
     return 0
+
+
+@kernel
+def _filter(t, w, family):
+    """Take what the policy hides out of the mask in `work.scratch`. Returns 0, or the reason why nothing can be used."""
+    seen = t.family_word_offsets[family]
+    left = False
+    for k in range(family_words(t, w, family)):
+        if w.scratch[k] & ~t.asked_mask[seen + k]:
+            return UNASKED_FILTER
+        w.scratch[k] &= t.seen_mask[seen + k]
+        left |= w.scratch[k] != 0
+    return 0 if left else PACKAGE_NOT_FOUND
 
 
 @kernel

@@ -208,6 +208,7 @@ _FACTS = (
         "Place of its range in rez's order of ranges; equal ranges share a place; -1 without a range.",
         optional=True,
         refers="requirement",
+        kernel=False,
     ),
     _c("requirement_text", "int32", "requirement", "Its text.", refers="text", kernel=False),
     _c("requirement_mask_offsets", "int64", "requirement + 1", "Where its mask starts."),

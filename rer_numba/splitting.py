@@ -14,15 +14,21 @@ from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.schema import CONFLICT, NONE
 from rer_numba.scopes import family_words, first_of, new_slice, push_phase, put_slot, scope_of, set_bit
 from rer_numba.state import (
+    ERROR,
     GROUPS,
     INTERSECTION_PRIORITY,
     KEY_ROOM,
     N_REQUESTS,
     NEEDED_ROOM,
+    ORDERS_PAIRS,
+    PENDING,
+    REASON,
+    REASON_OTHER,
     SPLIT_FIRST,
     SPLIT_NEXT,
     SPLIT_POSITION,
     STAMP,
+    UNORDERED_PACKAGE,
 )
 
 _KEY = list(GROUPS).index("key")
@@ -30,13 +36,19 @@ _KEY = list(GROUPS).index("key")
 
 @kernel
 def split(t, w):
-    """Split the current phase: push the half without the best variants, go on with the half that has them."""
+    """Split the current phase: push the half without the best variants, go on with the half that has them.
+
+    Returns PENDING; ERROR when the comparisons of a package must be made first (UNORDERED_PACKAGE): nothing is changed.
+    """
     position = first_of(w, w.unsolved)
     family = np.int64(w.scope_family[position])
     slot = np.int64(w.scope_slot[position])
     words = family_words(t, w, family)
-    package, place = _split_point(t, w, family, slot)
-    _mask_before(t, w, family, slot, package, place)
+    w.head[REASON] = 0
+    place, variant_place = _split_point(t, w, family, slot)
+    if w.head[REASON] == UNORDERED_PACKAGE:
+        return ERROR
+    _mask_before(t, w, family, slot, place, variant_place)
     data = np.int64(w.slot_data[slot])
     for k in range(words):
         w.scratch[words + k] = w.word[data + k] & ~w.scratch[k]
@@ -45,19 +57,20 @@ def split(t, w):
     put_slot(w, position, new_slice(w, w.scratch, np.int64(0), words, slot, SPLIT_FIRST))
     set_bit(w.changed, 0, position)
     w.head[SPLIT_POSITION] = position
+    return PENDING
 
 
 @kernel
 def _split_point(t, w, family, slot):
-    """Where a slice is split: (package, place of a variant in it). Variants before that go first.
+    """Where a slice is split: (place of a package, place of a variant in it). Variants before that go first.
 
     With more than two variants, the first half is the longest run of variants, best first, that share a family which
     not all of the slice share. Each such family of the best variant has a first variant that lacks it; the run ends at
     the last of those.
     """
-    best_package, best = _first_variant(t, w, family, w.word, np.int64(w.slot_data[slot]))
-    split_package = np.int64(NONE)
-    split_place = np.int64(0)
+    best = _first_variant(t, w, family, w.word, np.int64(w.slot_data[slot]))
+    split_place = np.int64(NONE)
+    split_variant_place = np.int64(0)
     if w.slot_count[slot] > 2:
         words = family_words(t, w, family)
         data = np.int64(w.slot_data[slot])
@@ -72,53 +85,87 @@ def _split_point(t, w, family, slot):
                 w.scratch[k] = w.word[data + k] & ~t.mention_mask[mask + k]
                 lacking |= w.scratch[k] != 0
             if lacking:
-                package, variant = _first_variant(t, w, family, w.scratch, np.int64(0))
-                place = np.int64(w.variant_place[variant])
-                if package > split_package or (package == split_package and place > split_place):
-                    split_package = package
+                variant = _first_variant(t, w, family, w.scratch, np.int64(0))
+                place = place_of(t, family, np.int64(t.variant_package[variant]))
+                variant_place = np.int64(w.variant_place[variant])
+                if place > split_place or (place == split_place and variant_place > split_variant_place):
                     split_place = place
-    if split_package == NONE:
-        return best_package, np.int64(w.variant_place[best]) + 1
-    return split_package, split_place
+                    split_variant_place = variant_place
+    if split_place == NONE:
+        return place_of(t, family, np.int64(t.variant_package[best])), np.int64(w.variant_place[best]) + 1
+    return split_place, split_variant_place
 
 
 @kernel
 def _first_variant(t, w, family, masks, start):
-    """The best variant of a mask: (its package, the variant)."""
+    """The best variant of a mask: of its first package, in the order of preference, the one that sorts first."""
+    first_variant = np.int64(t.family_variant_offsets[family])
+    package = _first_package(t, w, family, masks, start)
+    sort_variants(t, w, package)
+    best = np.int64(NONE)
+    for variant in range(t.package_variant_offsets[package], t.package_variant_offsets[package + 1]):
+        bit = variant - first_variant
+        if masks[start + (bit >> 6)] & (np.uint64(1) << np.uint64(bit & 63)):
+            if best == NONE or w.variant_place[variant] < w.variant_place[best]:
+                best = np.int64(variant)
+    return best
+
+
+@inlined
+def place_of(t, family, package):
+    """Place of a package in the order in which its family is tried."""
+    if t.family_reordered[family]:
+        return np.int64(t.package_place[package])
+    return package - t.family_package_offsets[family]
+
+
+@inlined
+def _first_package(t, w, family, masks, start):
+    """The package of a mask that is taken first: the lowest bit, unless an orderer says otherwise."""
     first_variant = np.int64(t.family_variant_offsets[family])
     k = np.int64(0)
     while not masks[start + k]:
         k += 1
-    variant = first_variant + (k << 6) + lowest_bit(masks[start + k])
-    package = np.int64(t.variant_package[variant])
-    sort_variants(t, w, package)
-    best = variant
-    for other in range(variant + 1, t.package_variant_offsets[package + 1]):
-        bit = other - first_variant
-        if masks[start + (bit >> 6)] & (np.uint64(1) << np.uint64(bit & 63)):
-            if w.variant_place[other] < w.variant_place[best]:
-                best = np.int64(other)
-    return package, best
+    package = np.int64(t.variant_package[first_variant + (k << 6) + lowest_bit(masks[start + k])])
+    if not t.family_reordered[family]:
+        return package
+    while k < family_words(t, w, family):
+        bits = masks[start + k]
+        while bits:
+            other = np.int64(t.variant_package[first_variant + (k << 6) + lowest_bit(bits)])
+            if t.package_place[other] < t.package_place[package]:
+                package = other
+            bits &= bits - np.uint64(1)
+        k += 1
+    return package
 
 
 @kernel
-def _mask_before(t, w, family, slot, package, place):
-    """Write the variants of a slice before (package, place) to `work.scratch`."""
+def _mask_before(t, w, family, slot, place, variant_place):
+    """Write the variants of a slice before (place of a package, place of a variant in it) to `work.scratch`."""
     first_variant = np.int64(t.family_variant_offsets[family])
     data = np.int64(w.slot_data[slot])
-    start = t.package_variant_offsets[package] - first_variant
-    end = t.package_variant_offsets[package + 1] - first_variant
+    unsure = np.int64(0)
+    if not t.family_reordered[family]:
+        # newest first: whatever lies below the first bit of the package comes before it
+        unsure = t.package_variant_offsets[t.family_package_offsets[family] + place] - first_variant
     for k in range(family_words(t, w, family)):
-        word = w.word[data + k]
+        bits = w.word[data + k]
         low = np.int64(k) << 6
-        if start < low + 64:
-            keep = max(start - low, 0)
-            word &= (np.uint64(1) << np.uint64(keep)) - np.uint64(1)
-        w.scratch[k] = word
-    for bit in range(start, end):
-        word = w.word[data + (bit >> 6)] & (np.uint64(1) << np.uint64(bit & 63))
-        if word and w.variant_place[first_variant + bit] < place:
-            w.scratch[bit >> 6] |= word
+        before = bits
+        if unsure < low + 64:
+            before &= (np.uint64(1) << np.uint64(max(unsure - low, 0))) - np.uint64(1)
+        bits ^= before
+        while bits:
+            bit = lowest_bit(bits)
+            variant = first_variant + low + bit
+            bits ^= np.uint64(1) << np.uint64(bit)
+            other = place_of(t, family, np.int64(t.variant_package[variant]))
+            if other < place or (other == place and w.variant_place[variant] < variant_place):
+                before |= np.uint64(1) << np.uint64(bit)
+            elif other > place and not t.family_reordered[family]:
+                break
+        w.scratch[k] = before
 
 
 # --- the order of the variants of a package
@@ -126,24 +173,76 @@ def _mask_before(t, w, family, slot, package, place):
 
 @kernel
 def sort_variants(t, w, package):
-    """Find the place of each variant of a package, best first, unless this solve knows it already."""
+    """Find the place of each variant of a package, best first, unless this solve knows it already.
+
+    When the policy has no total order of ranges and the comparisons for this package were not made yet, `REASON` becomes
+    UNORDERED_PACKAGE.
+    """
     if w.package_stamp[package] == w.head[STAMP]:
         return
-    w.package_stamp[package] = w.head[STAMP]
     first = np.int64(t.package_variant_offsets[package])
     n = t.package_variant_offsets[package + 1] - first
-    if n == 1:
-        w.variant_place[first] = 0
+    if n > 1 and w.head[ORDERS_PAIRS] and t.pair_start[package] == NONE:
+        if w.head[REASON] != UNORDERED_PACKAGE:
+            w.head[REASON] = UNORDERED_PACKAGE
+            w.head[REASON_OTHER] = package
         return
-    _make_keys(t, w, first, n)
-    if w.head[NEEDED_ROOM]:
-        n = 0
-    for i in range(n):
-        place = 0
-        for j in range(n):
-            if i != j and _precedes(w, j, i):
-                place += 1
-        w.variant_place[first + i] = place
+    w.package_stamp[package] = w.head[STAMP]
+    if n > 1:
+        _make_keys(t, w, first, n)
+        if not w.head[NEEDED_ROOM]:
+            _sort_keys(t, w, package, n)
+            for k in range(n):
+                w.variant_place[first + w.key_order[k]] = k
+            return
+    for k in range(n):
+        w.variant_place[first + k] = k
+
+
+@kernel
+def _sort_keys(t, w, package, n):
+    """Sort the variants of a package by their keys, greatest first, into `key_order`.
+
+    Binary insertion in the order in which Python's `list.sort(reverse=True)` does it: from the last to the first, then
+    turned round. It matters only for comparisons that are no order, which mixed orderers can give.
+    """
+    for k in range(n):
+        w.key_order[k] = n - 1 - k
+    run = _first_run(t, w, package, n)
+    for start in range(run, n):
+        pivot = w.key_order[start]
+        low = np.int64(0)
+        high = np.int64(start)
+        while low < high:
+            middle = (low + high) >> 1
+            if _less(t, w, package, pivot, w.key_order[middle]):
+                high = middle
+            else:
+                low = middle + 1
+        for k in range(start, low, -1):
+            w.key_order[k] = w.key_order[k - 1]
+        w.key_order[low] = pivot
+    _turn_round(w, n)
+
+
+@inlined
+def _turn_round(w, n):
+    for k in range(n >> 1):
+        other = w.key_order[n - 1 - k]
+        w.key_order[n - 1 - k] = w.key_order[k]
+        w.key_order[k] = other
+
+
+@inlined
+def _first_run(t, w, package, n):
+    """Length of the sorted run at the start; a falling one is turned round."""
+    falls = _less(t, w, package, w.key_order[1], w.key_order[0])
+    run = np.int64(2)
+    while run < n and _less(t, w, package, w.key_order[run], w.key_order[run - 1]) == falls:
+        run += 1
+    if falls:
+        _turn_round(w, run)
+    return run
 
 
 @kernel
@@ -178,6 +277,14 @@ def _request_of(w, family):
 
 
 @inlined
+def _range_of(t, w, k):
+    """What stands in a key for the range of entry `k` of `variant_requirement`."""
+    if w.head[ORDERS_PAIRS]:
+        return t.pair_local[k]
+    return t.requirement_rank[t.variant_requirement[k]]
+
+
+@inlined
 def _write_requested(t, w, low, high, start):
     end = start + 1
     for k in range(low, high):
@@ -191,7 +298,7 @@ def _write_requested(t, w, low, high, start):
             w.key[at + 1] = w.key[at - 1]
             at -= 2
         w.key[at] = request
-        w.key[at + 1] = t.requirement_order_rank[requirement]
+        w.key[at + 1] = _range_of(t, w, k)
         end += 2
     w.key[start] = (end - start) >> 1
     return end
@@ -205,40 +312,52 @@ def _write_additional(t, w, low, high, start):
         family = t.requirement_family[requirement]
         if t.requirement_flags[requirement] & CONFLICT or _request_of(w, family) >= 0:
             continue
-        w.key[end] = t.requirement_order_rank[requirement]
+        w.key[end] = _range_of(t, w, k)
         w.key[end + 1] = family
         end += 2
     w.key[start] = (end - start) >> 1
     return end
 
 
+@inlined
+def _order_of(t, w, package, a, b):
+    """How two ranges in keys compare: -1 less, 0 equal, 1 greater, 2 neither."""
+    if w.head[ORDERS_PAIRS]:
+        return np.int64(t.pair_order[t.pair_start[package] + a * t.pair_count[package] + b])
+    return np.int64(0) if a == b else np.int64(1) if a > b else np.int64(-1)
+
+
 @kernel
-def _precedes(w, i, j):
-    """True when variant `i` of a package is better than variant `j`: its key is greater."""
+def _less(t, w, package, i, j):
+    """True when the key of variant `i` of a package is less than that of variant `j`, as Python compares them."""
     a = np.int64(w.key_start[i])
     b = np.int64(w.key_start[j])
     n_a = np.int64(w.key[a])
     n_b = np.int64(w.key[b])
     if w.head[INTERSECTION_PRIORITY] and n_a != n_b:
-        return n_a > n_b
+        return n_a < n_b
     for k in range(min(n_a, n_b)):
         request_a = w.key[a + 1 + 2 * k]
         request_b = w.key[b + 1 + 2 * k]
         if request_a != request_b:
-            return request_a < request_b
-        if w.key[a + 2 + 2 * k] != w.key[b + 2 + 2 * k]:
-            return w.key[a + 2 + 2 * k] > w.key[b + 2 + 2 * k]
+            return request_a > request_b
+        order = _order_of(t, w, package, np.int64(w.key[a + 2 + 2 * k]), np.int64(w.key[b + 2 + 2 * k]))
+        if order != 0:
+            return order == -1
     if n_a != n_b:
-        return n_a > n_b
-    return _precedes_additionally(w, a + 1 + 2 * n_a, b + 1 + 2 * n_b, i, j)
+        return n_a < n_b
+    return _less_additionally(t, w, package, a + 1 + 2 * n_a, b + 1 + 2 * n_b, i, j)
 
 
 @inlined
-def _precedes_additionally(w, a, b, i, j):
-    n_a = np.int64(w.key[a])
-    if n_a != w.key[b]:
-        return n_a < w.key[b]
-    for k in range(1, 1 + 2 * n_a):
-        if w.key[a + k] != w.key[b + k]:
-            return w.key[a + k] > w.key[b + k]
-    return i > j
+def _less_additionally(t, w, package, a, b, i, j):
+    n = np.int64(w.key[a])
+    if n != w.key[b]:
+        return n > w.key[b]
+    for k in range(1, 1 + 2 * n, 2):
+        order = _order_of(t, w, package, np.int64(w.key[a + k]), np.int64(w.key[b + k]))
+        if order != 0:
+            return order == -1
+        if w.key[a + k + 1] != w.key[b + k + 1]:
+            return w.key[a + k + 1] < w.key[b + k + 1]
+    return i < j

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     N_REQUESTS,  # in
     INTERSECTION_PRIORITY,  # in: variant_select_mode
     ERROR_ON_MISSING,  # in: error_on_missing_variant_requires
+    FILTERS,  # in: the policy hides something
+    ASKS_FILTER,  # in: its filter is asked package by package
+    ORDERS_PAIRS,  # in: ranges are compared pair by pair, since the policy has no total order of them
     STOP_AT_FAIL,  # in: stop after that many failed phases, with the state left as it was; 0: never
     STAMP,  # counts solves, so that caches of an earlier solve are not believed
     NUM_SOLVES,
@@ -60,7 +63,7 @@ if TYPE_CHECKING:
     N_RESULTS,
     SPLIT_POSITION,
     HEAD_SIZE,
-) = range(29)
+) = range(32)
 
 # --- status of a solve or of a phase
 (PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED) = range(8)
@@ -69,7 +72,9 @@ if TYPE_CHECKING:
 (MERGE_CONFLICT, SCOPE_CONFLICT, TOTAL_REDUCTION, MISSING_FAMILY) = range(1, 5)
 
 # --- reasons of an error
-(FAMILY_NOT_FOUND, PACKAGE_NOT_FOUND, UNLISTED_FAMILY, BROKEN_PACKAGE, BROKEN_VARIANT) = range(11, 16)
+(FAMILY_NOT_FOUND, PACKAGE_NOT_FOUND, UNLISTED_FAMILY, BROKEN_PACKAGE, BROKEN_VARIANT, UNASKED_FILTER, UNORDERED_PACKAGE) = range(
+    11, 18
+)
 REQUESTED, REQUIRED, WIDENED = range(3)  # REASON_OTHER of the first two: who asked
 
 # --- kinds and origins of slots
@@ -177,6 +182,7 @@ WORK: tuple[WorkArray, ...] = (
     WorkArray("package_stamp", "int64", "package", "the solve for which it was found"),
     WorkArray("variant_place", "int32", "variant", "place within the package, best first"),
     WorkArray("key", "int32", "key", "rez's sort keys"),
+    WorkArray("key_order", "int32", "max_package_variants + 1", "the variants as far as they are sorted"),
     WorkArray("key_start", "int32", "max_package_variants + 1", "start of each variant's key"),
     # the answer
     WorkArray("result_variant", "int32", "scope", "variants in rez's order; NONE for an ephemeral"),

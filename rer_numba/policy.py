@@ -1,0 +1,66 @@
+"""What a solve may see and what it prefers, as arrays: filters and orderers, compiled for one repository.
+
+A policy is made once for a repository and a set of options and then costs nothing: the kernel reads its arrays beside the
+columns of the repository.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+import numpy as np
+
+from rer_numba.schema import Tables
+
+
+@dataclass(frozen=True)
+class PolicyArray:
+    """One array of a policy: name, type, what it has one entry for, meaning."""
+
+    name: str
+    dtype: str
+    length: str
+    meaning: str
+
+
+POLICY: tuple[PolicyArray, ...] = (
+    PolicyArray("family_word_offsets", "int64", "family + 1", "where the masks of a family start in the next two"),
+    PolicyArray("seen_mask", "uint64", "word", "variants that a solve may see"),
+    PolicyArray("asked_mask", "uint64", "word", "variants for which the filter has answered; all, unless it is asked "
+                "package by package"),
+    PolicyArray("family_absent", "uint8", "family", "1 when none of its packages counts as existing"),
+    PolicyArray("family_reordered", "uint8", "family", "1 when its packages are not taken newest first"),
+    PolicyArray("package_place", "int32", "package", "place within its family in the order of preference"),
+    PolicyArray("requirement_rank", "int32", "requirement", "place of its range in the order of ranges; -1 without"),
+    PolicyArray("pair_start", "int32", "package", "where its comparisons start, -1 when they were not made"),
+    PolicyArray("pair_count", "int32", "package", "how many distinct requirements its variants have"),
+    PolicyArray("pair_order", "int8", "pair", "-1 less, 0 equal, 1 greater, 2 neither: a square for each package"),
+    PolicyArray("pair_local", "int32", "variant_requirement", "row of a variant's requirement in that square"),
+)
+
+PolicyArrays = namedtuple("PolicyArrays", [array.name for array in POLICY])  # type: ignore[misc]
+POLICY_DTYPES = [array.dtype for array in POLICY]
+
+
+class Policy:
+    """A compiled policy.
+
+    Attributes
+    ----------
+    arrays : PolicyArrays
+        What the kernel reads. Arrays that its flags tell it not to read are empty.
+    filters, asks_filter, orders_pairs : bool
+        Something is hidden; the filter is asked package by package; ranges have no total order.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        n_families = len(tables.family_text)
+        zero = {array.name: np.zeros(0, array.dtype) for array in POLICY}
+        zero["family_absent"] = np.zeros(n_families, np.uint8)
+        zero["family_reordered"] = np.zeros(n_families, np.uint8)
+        zero["requirement_rank"] = tables.requirement_order_rank
+        self.arrays = PolicyArrays(**zero)
+        self.filters = False
+        self.asks_filter = False
+        self.orders_pairs = False
