@@ -569,7 +569,7 @@ def look_up(t, w, family, start, end):
 
 @kernel
 def _filter(t, w, family):
-    """Take what the policy hides out of the mask in `work.scratch`. Returns 0, or the reason why nothing can be used."""
+    """Take what the policy hides out of the mask in `work.scratch`. Returns 0, or why nothing can be used."""
     seen = t.family_word_offsets[family]
     left = False
     for k in range(family_words(t, w, family)):

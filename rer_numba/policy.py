@@ -1,7 +1,7 @@
 """What a solve may see and what it prefers, as arrays: filters and orderers, compiled for one repository.
 
-A policy is made once for a repository and a set of options and then costs nothing: the kernel reads its arrays beside the
-columns of the repository.
+A policy is made once for a repository and a set of options, and then costs nothing: the kernel reads its arrays beside
+the columns of the repository.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ class PolicyArray:
 POLICY: tuple[PolicyArray, ...] = (
     PolicyArray("family_word_offsets", "int64", "family + 1", "where the masks of a family start in the next two"),
     PolicyArray("seen_mask", "uint64", "word", "variants that a solve may see"),
-    PolicyArray("asked_mask", "uint64", "word", "variants for which the filter has answered; all, unless it is asked "
-                "package by package"),
+    PolicyArray(
+        "asked_mask",
+        "uint64",
+        "word",
+        "variants for which the filter has answered; all, unless it is asked package by package",
+    ),
     PolicyArray("family_absent", "uint8", "family", "1 when none of its packages counts as existing"),
     PolicyArray("family_reordered", "uint8", "family", "1 when its packages are not taken newest first"),
     PolicyArray("package_place", "int32", "package", "place within its family in the order of preference"),

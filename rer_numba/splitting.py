@@ -175,8 +175,8 @@ def _mask_before(t, w, family, slot, place, variant_place):
 def sort_variants(t, w, package):
     """Find the place of each variant of a package, best first, unless this solve knows it already.
 
-    When the policy has no total order of ranges and the comparisons for this package were not made yet, `REASON` becomes
-    UNORDERED_PACKAGE.
+    When the policy has no total order of ranges and the comparisons for this package were not made yet, `REASON`
+    becomes UNORDERED_PACKAGE.
     """
     if w.package_stamp[package] == w.head[STAMP]:
         return
