@@ -13,7 +13,7 @@ from rer_numba import state
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
 from rer_numba.requirements import Requirement, VersionedObject, is_valid_package_name
-from rer_numba.schema import NONE
+from rer_numba.schema import NONE, IntArray
 from rer_numba.state import Work
 from rer_numba.version_order import Version
 from rer_numba.versions import VersionRange
@@ -54,14 +54,19 @@ class Explainer:
         As the kernel left them.
     paths : str
         What was searched, for the texts.
+    places : array, optional
+        Place of each package in its family's order of preference, when an orderer made one.
     """
 
-    def __init__(self, reader: Reader, request: EncodedRequest, work: Work, paths: str) -> None:
+    def __init__(
+        self, reader: Reader, request: EncodedRequest, work: Work, paths: str, places: IntArray | None = None
+    ) -> None:
         self.reader = reader
         self.request = request
         self.work = work
         self.head = work.head
         self.paths = paths
+        self.places = places
 
     # --- failures
 
@@ -166,7 +171,9 @@ class Explainer:
         other_family = int(self.work.scope_family[other])
         family = int(self.work.scope_family[position])
         found = []
-        for variant in Listing(self.reader, self.work, family).variants(int(self.work.scope_slot[position])):
+        for variant in Listing(self.reader, self.work, family, self.places).variants(
+            int(self.work.scope_slot[position])
+        ):
             package = self.reader.variant_package(variant)
             dependency = self.reader.variant_requirement_on(variant, other_family)
             assert dependency is not None
@@ -272,10 +279,11 @@ class Listing:
     which they were made, up to the one asked for.
     """
 
-    def __init__(self, reader: Reader, work: Work, family: int) -> None:
+    def __init__(self, reader: Reader, work: Work, family: int, places: IntArray | None = None) -> None:
         self.reader = reader
         self.work = work
         self.family = family
+        self._place = self._newest_first if places is None else places.__getitem__
         self._shared: set[int] = set()
         # slot -> is it sorted by version; slot -> packages with a list of their own -> is that list sorted
         self._by_version: dict[int, bool] = {}
@@ -299,7 +307,11 @@ class Listing:
 
     def _packages(self, slot: int) -> list[int]:
         packages = list(self._members(slot))
-        return packages if self._by_version[slot] else sorted(packages, key=self.reader.given_rank)
+        return sorted(packages, key=self._place if self._by_version[slot] else self.reader.given_rank)
+
+    @staticmethod
+    def _newest_first(package: int) -> int:
+        return package
 
     def _listed(self, slot: int, package: int) -> list[int]:
         own = self._own[slot].get(package)

@@ -18,7 +18,7 @@ from rer_numba._jit import export_ir as _export_ir
 from rer_numba._jit import kernel
 from rer_numba.extraction import extract, look_up, settle
 from rer_numba.finalise import finalise
-from rer_numba.policy import POLICY
+from rer_numba.policy import POLICY, POLICY_DTYPES
 from rer_numba.ranges import mask_of_range
 from rer_numba.reduction import reduce
 from rer_numba.schema import CONFLICT, KERNEL_COLUMNS, NONE
@@ -69,13 +69,14 @@ from rer_numba.state import (
     STOP_AT_FAIL,
     STOPPED,
     TOTAL_REDUCTION,
-    UNORDERED_PACKAGE,
     WORK_DTYPES,
     Work,
 )
 
-Columns = namedtuple("Columns", [column.name for column in (*KERNEL_COLUMNS, *POLICY)])  # type: ignore[misc]
-COLUMN_DTYPES = [column.dtype for column in (*KERNEL_COLUMNS, *POLICY)]
+Columns = namedtuple(  # type: ignore[misc]
+    "Columns", [*(column.name for column in KERNEL_COLUMNS), *(array.name for array in POLICY)]
+)
+COLUMN_DTYPES = [*(column.dtype for column in KERNEL_COLUMNS), *POLICY_DTYPES]
 
 
 @kernel
@@ -102,7 +103,8 @@ def solve(t, w):
             if status == CYCLIC:
                 w.head[NUM_FAILS] += 1
         elif status == EXHAUSTED:
-            status = split(t, w)
+            split(t, w)
+            status = PENDING
         elif status == FAILED:
             status = _next_phase(t, w)
         if w.head[NEEDED_ROOM]:
@@ -216,7 +218,7 @@ def _next_phase(t, w):
     if w.head[NUM_FAILS] == w.head[STOP_AT_FAIL]:
         if w.head[REASON] == TOTAL_REDUCTION:
             _sort_all_variants(t, w, np.int64(w.scope_family[w.head[REASON_SCOPE]]))
-        return ERROR if w.head[REASON] == UNORDERED_PACKAGE else STOPPED
+        return STOPPED
     if w.head[STACK_DEPTH] == 0:
         return FAILED
     pop_phase(t, w)

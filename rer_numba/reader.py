@@ -22,8 +22,8 @@ class Reader(Lookup):
         super().__init__(tables)
         self._tables = tables
         prefix = schema.BUILDING if building and len(tables.building_variant_requirement_offsets) else ""
-        self._variant_requirement_offsets = getattr(tables, prefix + "variant_requirement_offsets")
-        self._variant_requirement = getattr(tables, prefix + "variant_requirement")
+        self.variant_requirement_offsets = getattr(tables, prefix + "variant_requirement_offsets")
+        self.variant_requirement = getattr(tables, prefix + "variant_requirement")
         self._variant_error = getattr(tables, prefix + "variant_error")
         self.requirement = lru_cache(maxsize=REMEMBERED)(self._requirement)
         self.requirement_text = lru_cache(maxsize=REMEMBERED)(self._requirement_text)
@@ -123,8 +123,8 @@ class Reader(Lookup):
 
     def variant_requirement_ids(self, variant: int) -> list[int]:
         """The requirements of a variant, in rez's order."""
-        start, end = self._variant_requirement_offsets[variant : variant + 2]
-        return self._variant_requirement[start:end].tolist()  # type: ignore[no-any-return]
+        start, end = self.variant_requirement_offsets[variant : variant + 2]
+        return self.variant_requirement[start:end].tolist()  # type: ignore[no-any-return]
 
     def variant_requirements(self, variant: int) -> list[Requirement]:
         """The requirements of a variant, in rez's order."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rer_numba import state
 from rer_numba.engine import Engine, Session
 from rer_numba.errors import PackageRequestError, RerError, SolveLimitError, VersionError
+from rer_numba.options import SolveOptions
 from rer_numba.packages import PackageData
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest, parse_requests
@@ -17,9 +18,9 @@ from rer_numba.results import SolveResult
 from rer_numba.schema import Tables
 
 if TYPE_CHECKING:
+    from rer_numba.compile_policy import Policies
     from rer_numba.explain import Explainer
-
-VARIANT_SELECT_MODES = ("version_priority", "intersection_priority")
+    from rer_numba.policy import Policy
 
 
 class _View:
@@ -28,7 +29,19 @@ class _View:
     def __init__(self, tables: Tables, building: bool) -> None:
         self.reader = Reader(tables, building)
         self.engine = Engine(tables, building)
+        self._tables = tables
         self._idle: list[Session] = []
+        self._policies: Policies | None = None
+
+    def policy(self, options: SolveOptions) -> Policy | None:
+        """What these options hide and prefer; None for nothing."""
+        if options.is_plain():
+            return None
+        if self._policies is None:
+            from rer_numba.compile_policy import Policies
+
+            self._policies = Policies(self._tables, self.reader)
+        return self._policies.get(options)
 
     def take(self) -> Session:
         """Work arrays nobody else uses. Lists are safe between threads."""
@@ -57,6 +70,8 @@ class Repository:
         The file it was saved to or opened from.
     fingerprint : str or None
         Of the content, once saved or opened.
+    options : SolveOptions
+        What `solve` uses when it is told nothing else.
     """
 
     def __init__(
@@ -73,6 +88,7 @@ class Repository:
         self.path = path
         self.fingerprint = fingerprint
         self.metadata = metadata or {}
+        self.options = SolveOptions()
         self._views: dict[bool, _View] = {}
 
     # --- making, saving, opening
@@ -149,26 +165,18 @@ class Repository:
 
     # --- solving
 
-    def solve(
-        self,
-        requests: Iterable[Any],
-        *,
-        variant_select_mode: str = "version_priority",
-        building: bool = False,
-        error_on_missing_variant_requires: bool = True,
-    ) -> SolveResult:
+    def solve(self, requests: Iterable[Any], options: SolveOptions | None = None, **overrides: Any) -> SolveResult:
         """Solve one request.
 
         Parameters
         ----------
         requests : iterable of str or requirement
             What is wanted, as rez's command line takes it. Requirement objects of rez are taken too.
-        variant_select_mode : str
-            "version_priority" or "intersection_priority", as in rez's configuration.
-        building : bool
-            Join build_requires in.
-        error_on_missing_variant_requires : bool
-            As in rez's configuration: a requirement on a family that does not exist is an error, not a failure.
+        options : SolveOptions, optional
+            How; by default the repository's own (`Repository.options`).
+        **overrides
+            Single options that replace those: variant_select_mode, package_orderers, package_filter, timestamp,
+            building, error_on_missing_variant_requires, allow_unversioned_packages, implicit_packages.
 
         Returns
         -------
@@ -178,30 +186,22 @@ class Repository:
         Raises
         ------
         TypeError
-            The request is not a list of texts and requirements.
-        ValueError
-            There is no such variant_select_mode.
+            The request is not a list of texts and requirements, or there is no such option.
+        ValueError, ConfigurationError, VersionError
+            An option has a value that cannot be used; the text names it.
         """
-        if variant_select_mode not in VARIANT_SELECT_MODES:
-            raise ValueError(
-                f"variant_select_mode must be one of {', '.join(VARIANT_SELECT_MODES)}, not {variant_select_mode!r}"
-            )
+        options = (options or self.options).with_overrides(overrides).checked()
+        view = self._view(options.building)
+        policy = view.policy(options)
         try:
-            merged = parse_requests(requests)
+            merged = parse_requests(requests, options.implicit_packages)
         except (PackageRequestError, VersionError) as error:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__)
         if merged.conflict:
             from rer_numba.explain import dependency_conflict
 
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
-        view = self._view(building)
-        solve = _Solve(
-            view,
-            view.reader.encode(merged.requirements),
-            "; ".join(self.paths),
-            variant_select_mode == "intersection_priority",
-            error_on_missing_variant_requires,
-        )
+        solve = _Solve(view, view.reader.encode(merged.requirements), "; ".join(self.paths), options, policy)
         try:
             return solve.result()
         except RerError as error:
@@ -230,21 +230,29 @@ class _Solve:
     """One solve: runs the kernel and decodes what it left."""
 
     def __init__(
-        self, view: _View, request: EncodedRequest, paths: str, intersection_priority: bool, error_on_missing: bool
+        self, view: _View, request: EncodedRequest, paths: str, options: SolveOptions, policy: Policy | None
     ) -> None:
         self.view = view
         self.request = request
         self.paths = paths
-        self.intersection_priority = intersection_priority
-        self.error_on_missing = error_on_missing
+        self.options = options
+        self.policy = policy
 
     def _run(self, session: Session, stop_at_fail: int = 0) -> int:
-        return session.run(
-            self.request,
-            intersection_priority=self.intersection_priority,
-            error_on_missing=self.error_on_missing,
-            stop_at_fail=stop_at_fail,
-        )
+        """Run the kernel, again whenever the filter had to be asked for packages it had not seen yet."""
+        while True:
+            status = session.run(
+                self.request,
+                intersection_priority=self.options.variant_select_mode == "intersection_priority",
+                error_on_missing=self.options.error_on_missing_variant_requires,
+                stop_at_fail=stop_at_fail,
+                policy=self.policy,
+            )
+            if status != state.ERROR or session.head[state.REASON] != state.UNASKED_FILTER:
+                return status
+            family = int(session.head[state.REASON_FAMILY])
+            assert self.policy is not None
+            self.policy.ask(self.view.reader.mask_variants(family, session.work.scratch, 0))
 
     def result(self) -> SolveResult:
         """Solve, and read the answer off the work arrays before somebody else uses them."""
@@ -275,7 +283,8 @@ class _Solve:
     def _explainer(self, session: Session) -> Explainer:
         from rer_numba.explain import Explainer  # most solves have nothing to explain
 
-        return Explainer(self.view.reader, self.request, session.work, self.paths)
+        places = None if self.policy is None else self.policy.places()
+        return Explainer(self.view.reader, self.request, session.work, self.paths, places)
 
     def _variants(self, session: Session) -> tuple[Reader, list[int]]:
         n = session.head[state.N_RESULTS]

@@ -27,8 +27,8 @@ def _parsed(text: str) -> Requirement:
     return as_requirement(text)
 
 
-def parse_requests(requests: Iterable[Any]) -> RequirementList:
-    """Parse and merge a request.
+def parse_requests(requests: Iterable[Any], implicit: Iterable[str] = ()) -> RequirementList:
+    """Parse and merge a request, and the implicit ones that follow it.
 
     Raises
     ------
@@ -39,7 +39,9 @@ def parse_requests(requests: Iterable[Any]) -> RequirementList:
     """
     if isinstance(requests, (str, bytes)):
         raise TypeError(f"a request is a list of texts, not the text {requests!r}")
-    return RequirementList([_parsed(item) if isinstance(item, str) else as_requirement(item) for item in requests])
+    items = [_parsed(item) if isinstance(item, str) else as_requirement(item) for item in requests]
+    items += map(_parsed, implicit)
+    return RequirementList(items)
 
 
 class EncodedRequest(NamedTuple):

@@ -14,21 +14,16 @@ from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.schema import CONFLICT, NONE
 from rer_numba.scopes import family_words, first_of, new_slice, push_phase, put_slot, scope_of, set_bit
 from rer_numba.state import (
-    ERROR,
     GROUPS,
     INTERSECTION_PRIORITY,
     KEY_ROOM,
     N_REQUESTS,
     NEEDED_ROOM,
     ORDERS_PAIRS,
-    PENDING,
-    REASON,
-    REASON_OTHER,
     SPLIT_FIRST,
     SPLIT_NEXT,
     SPLIT_POSITION,
     STAMP,
-    UNORDERED_PACKAGE,
 )
 
 _KEY = list(GROUPS).index("key")
@@ -36,18 +31,12 @@ _KEY = list(GROUPS).index("key")
 
 @kernel
 def split(t, w):
-    """Split the current phase: push the half without the best variants, go on with the half that has them.
-
-    Returns PENDING; ERROR when the comparisons of a package must be made first (UNORDERED_PACKAGE): nothing is changed.
-    """
+    """Split the current phase: push the half without the best variants, go on with the half that has them."""
     position = first_of(w, w.unsolved)
     family = np.int64(w.scope_family[position])
     slot = np.int64(w.scope_slot[position])
     words = family_words(t, w, family)
-    w.head[REASON] = 0
     place, variant_place = _split_point(t, w, family, slot)
-    if w.head[REASON] == UNORDERED_PACKAGE:
-        return ERROR
     _mask_before(t, w, family, slot, place, variant_place)
     data = np.int64(w.slot_data[slot])
     for k in range(words):
@@ -57,7 +46,6 @@ def split(t, w):
     put_slot(w, position, new_slice(w, w.scratch, np.int64(0), words, slot, SPLIT_FIRST))
     set_bit(w.changed, 0, position)
     w.head[SPLIT_POSITION] = position
-    return PENDING
 
 
 @kernel
@@ -173,23 +161,14 @@ def _mask_before(t, w, family, slot, place, variant_place):
 
 @kernel
 def sort_variants(t, w, package):
-    """Find the place of each variant of a package, best first, unless this solve knows it already.
-
-    When the policy has no total order of ranges and the comparisons for this package were not made yet, `REASON`
-    becomes UNORDERED_PACKAGE.
-    """
+    """Find the place of each variant of a package, best first, unless this solve knows it already."""
     if w.package_stamp[package] == w.head[STAMP]:
         return
     first = np.int64(t.package_variant_offsets[package])
     n = t.package_variant_offsets[package + 1] - first
-    if n > 1 and w.head[ORDERS_PAIRS] and t.pair_start[package] == NONE:
-        if w.head[REASON] != UNORDERED_PACKAGE:
-            w.head[REASON] = UNORDERED_PACKAGE
-            w.head[REASON_OTHER] = package
-        return
     w.package_stamp[package] = w.head[STAMP]
     if n > 1:
-        _make_keys(t, w, first, n)
+        _make_keys(t, w, package, first, n)
         if not w.head[NEEDED_ROOM]:
             _sort_keys(t, w, package, n)
             for k in range(n):
@@ -246,7 +225,7 @@ def _first_run(t, w, package, n):
 
 
 @kernel
-def _make_keys(t, w, first, n):
+def _make_keys(t, w, package, first, n):
     """Write rez's sort key of each variant: its requirements on requested families, then its additional ones.
 
     A key is: how many requirements on requested families, (request, place of the range) for each in request order; how
@@ -262,8 +241,8 @@ def _make_keys(t, w, first, n):
         if end + 2 + 2 * (high - low) > w.room[_KEY]:
             w.head[NEEDED_ROOM] |= KEY_ROOM
             return
-        end = _write_requested(t, w, low, high, end)
-        end = _write_additional(t, w, low, high, end)
+        end = _write_requested(t, w, package, low, high, end)
+        end = _write_additional(t, w, package, low, high, end)
     w.key_start[n] = end
 
 
@@ -277,15 +256,15 @@ def _request_of(w, family):
 
 
 @inlined
-def _range_of(t, w, k):
+def _range_of(t, w, package, k):
     """What stands in a key for the range of entry `k` of `variant_requirement`."""
-    if w.head[ORDERS_PAIRS]:
+    if w.head[ORDERS_PAIRS] and t.pair_start[package] != NONE:
         return t.pair_local[k]
     return t.requirement_rank[t.variant_requirement[k]]
 
 
 @inlined
-def _write_requested(t, w, low, high, start):
+def _write_requested(t, w, package, low, high, start):
     end = start + 1
     for k in range(low, high):
         requirement = t.variant_requirement[k]
@@ -298,21 +277,21 @@ def _write_requested(t, w, low, high, start):
             w.key[at + 1] = w.key[at - 1]
             at -= 2
         w.key[at] = request
-        w.key[at + 1] = _range_of(t, w, k)
+        w.key[at + 1] = _range_of(t, w, package, k)
         end += 2
     w.key[start] = (end - start) >> 1
     return end
 
 
 @inlined
-def _write_additional(t, w, low, high, start):
+def _write_additional(t, w, package, low, high, start):
     end = start + 1
     for k in range(low, high):
         requirement = t.variant_requirement[k]
         family = t.requirement_family[requirement]
         if t.requirement_flags[requirement] & CONFLICT or _request_of(w, family) >= 0:
             continue
-        w.key[end] = _range_of(t, w, k)
+        w.key[end] = _range_of(t, w, package, k)
         w.key[end + 1] = family
         end += 2
     w.key[start] = (end - start) >> 1
@@ -322,7 +301,7 @@ def _write_additional(t, w, low, high, start):
 @inlined
 def _order_of(t, w, package, a, b):
     """How two ranges in keys compare: -1 less, 0 equal, 1 greater, 2 neither."""
-    if w.head[ORDERS_PAIRS]:
+    if w.head[ORDERS_PAIRS] and t.pair_start[package] != NONE:
         return np.int64(t.pair_order[t.pair_start[package] + a * t.pair_count[package] + b])
     return np.int64(0) if a == b else np.int64(1) if a > b else np.int64(-1)
 

@@ -79,8 +79,7 @@ if TYPE_CHECKING:
     BROKEN_PACKAGE,
     BROKEN_VARIANT,
     UNASKED_FILTER,
-    UNORDERED_PACKAGE,
-) = range(11, 18)
+) = range(11, 17)
 REQUESTED, REQUIRED, WIDENED = range(3)  # REASON_OTHER of the first two: who asked
 
 # --- kinds and origins of slots

@@ -19,12 +19,12 @@ from rez.package_order import PackageOrderList, get_orderer
 from rer_numba import PackageData
 from rer_numba.encode import encode
 from rer_numba.errors import VersionError
-from rer_numba.orderers.keys import EQUAL, GREATER, LESS, NEITHER
-from rer_numba.orderers.tables import OrderTables
 from rer_numba.orderers import (
     Orderers,
     as_package_orderers,
 )
+from rer_numba.orderers.keys import EQUAL, GREATER, LESS, NEITHER
+from rer_numba.orderers.tables import OrderTables
 from rer_numba.reader import Reader
 from rer_numba.schema import Tables
 from rer_numba.versions import Version, VersionRange

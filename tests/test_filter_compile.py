@@ -12,13 +12,13 @@ import rez.package_filter as theirs
 from rez.packages import iter_packages
 from rez.version import VersionRange
 
-from rer_numba.filters import compiled as filter_compile
 from rer_numba.encode import encode
+from rer_numba.filters import PackageFilter, as_package_filter
+from rer_numba.filters import compiled as filter_compile
 from rer_numba.filters.compiled import CompiledFilter, compile_filter
+from rer_numba.filters.package import FilteredPackage, PackageLoadingError
 from rer_numba.filters.rules import RangeRule, Rule, TimestampRule
 from rer_numba.filters.time import with_timestamp
-from rer_numba.filters.package import FilteredPackage, PackageLoadingError
-from rer_numba.filters import PackageFilter, as_package_filter
 from rer_numba.packages import PackageData
 from rer_numba.reader import Reader
 from rer_numba.requirements import Requirement

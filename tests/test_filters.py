@@ -20,10 +20,10 @@ from rez.utils.formatting import get_epoch_time_from_str
 from rez.version import Requirement as RezRequirement
 from rez.version import Version as RezVersion
 
-from rer_numba.filters import rules as ours
 from rer_numba.errors import ConfigurationError
-from rer_numba.filters.time import parse_time, with_timestamp
 from rer_numba.filters import CustomFilter, PackageFilter, PackageFilterList, as_package_filter
+from rer_numba.filters import rules as ours
+from rer_numba.filters.time import parse_time, with_timestamp
 from rer_numba.packages import PackageData
 from tests.random_filters import Filters, in_both
 from tests.version_texts import Texts, outcome, times

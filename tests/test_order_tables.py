@@ -20,9 +20,6 @@ from rez.solver import _PackageEntry
 
 from rer_numba import PackageData
 from rer_numba.encode import encode
-from rer_numba.orderers.keys import EQUAL, LESS, NEITHER
-from rer_numba.orderers.pairs import BY_FIRST_VERSION, BY_PAIR, MAX_SORTED, NOT_MIXED, UNORDERED, is_total, python_sort
-from rer_numba.orderers.tables import OrderTables, tabulate
 from rer_numba.orderers import (
     NoOrder,
     PerFamilyOrder,
@@ -31,6 +28,9 @@ from rer_numba.orderers import (
     VersionSplitOrder,
     as_package_orderers,
 )
+from rer_numba.orderers.keys import EQUAL, LESS, NEITHER
+from rer_numba.orderers.pairs import BY_FIRST_VERSION, BY_PAIR, MAX_SORTED, NOT_MIXED, UNORDERED, is_total, python_sort
+from rer_numba.orderers.tables import OrderTables, tabulate
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, Tables
 from tests.order_cases import (

@@ -21,8 +21,6 @@ from rez.package_order import PackageOrderList, get_orderer
 from rer_numba import PackageData
 from rer_numba.encode import encode
 from rer_numba.errors import ConfigurationError, VersionError
-from rer_numba.orderers.keys import LESS, NEITHER, NO_RANGE, Fallback, OrderVersion, Reversed, compare_keys
-from rer_numba.orderers.tables import tabulate
 from rer_numba.orderers import (
     CustomOrder,
     NoOrder,
@@ -33,6 +31,8 @@ from rer_numba.orderers import (
     VersionSplitOrder,
     as_package_orderers,
 )
+from rer_numba.orderers.keys import LESS, NEITHER, NO_RANGE, Fallback, OrderVersion, Reversed, compare_keys
+from rer_numba.orderers.tables import tabulate
 from rer_numba.reader import Reader
 from rer_numba.versions import Version, VersionRange
 from tests.order_cases import (

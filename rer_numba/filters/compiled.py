@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rer_numba.filters.rules import GlobRule, PatternRule, RangeRule, TimestampRule, is_custom
-from rer_numba.filters.package import FilteredPackage, PackageLoadingError, prevents_loading
 from rer_numba.filters import AnyFilter, CustomFilter, PackageFilter, PackageFilterList
+from rer_numba.filters.package import FilteredPackage, PackageLoadingError, prevents_loading
+from rer_numba.filters.rules import GlobRule, PatternRule, RangeRule, TimestampRule, is_custom
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, IntArray, Tables
 from rer_numba.version_order import Version

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from rer_numba.errors import ConfigurationError
-from rer_numba.filters.rules import TimestampRule
 from rer_numba.filters import AnyFilter, PackageFilterList
+from rer_numba.filters.rules import TimestampRule
 
 _UNIT_SECONDS = {"d": 24 * 60 * 60, "h": 60 * 60, "m": 60, "s": 1}
 

@@ -20,7 +20,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from rer_numba.orderers import Leaf, Orderers, PackagesOf
 from rer_numba.orderers.keys import EQUAL, LESS, OrderKeys, first_after
+from rer_numba.orderers.orders import CustomOrder, NoOrder, SoftTimestampOrder, SortedOrder, VersionSplitOrder
 from rer_numba.orderers.pairs import (
     CUSTOM,
     FIRST,
@@ -36,8 +38,6 @@ from rer_numba.orderers.pairs import (
     have_one_order,
     mixed_packages,
 )
-from rer_numba.orderers import Leaf, Orderers, PackagesOf
-from rer_numba.orderers.orders import CustomOrder, NoOrder, SoftTimestampOrder, SortedOrder, VersionSplitOrder
 from rer_numba.reader import Reader
 from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, IntArray, Tables
 from rer_numba.version_order import Version, version_key
