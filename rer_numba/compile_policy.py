@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,16 @@ class Policies:
         RezError, VersionError
             An orderer or a filter cannot be used; the text names the value.
         """
+        as_written = _as_written(options)
+        policy = None if as_written is None else self._known.get(as_written)
+        if policy is None:
+            policy = self._compiled(options)
+            if as_written is not None:
+                self._known[as_written] = policy
+        return policy
+
+    def _compiled(self, options: SolveOptions) -> Policy:
+        """The policy of some options, however they are written."""
         orderers = as_package_orderers(options.package_orderers)
         package_filter = with_timestamp(as_package_filter(options.package_filter), options.timestamp)
         # objects of somebody's own class have no key: they are told apart by being the same object
@@ -105,6 +116,16 @@ class Policies:
         if orderers:
             _put_orders(policy, tables, reader, tabulate(orderers, tables, reader))
         return policy
+
+
+def _as_written(options: SolveOptions) -> bytes | None:
+    """A key for options that are plain data, to find their policy without reading them again; None for objects."""
+    try:  # version 2 writes equal data equally
+        return marshal.dumps(
+            (options.package_orderers, options.package_filter, options.timestamp, options.allow_unversioned_packages), 2
+        )
+    except ValueError:
+        return None
 
 
 def _put_filter(policy: Policy, tables: Tables, compiled: CompiledFilter | None, allow_unversioned: bool) -> None:
