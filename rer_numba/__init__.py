@@ -8,16 +8,18 @@ from rer_numba._version import __version__
 
 if TYPE_CHECKING:
     from rer_numba.function_form import solve
+    from rer_numba.options import SolveOptions
     from rer_numba.packages import PackageData
     from rer_numba.repository import Repository
     from rer_numba.results import ResolvedVariant, SolveResult
 
-__all__ = ["PackageData", "Repository", "ResolvedVariant", "SolveResult", "__version__", "solve"]
+__all__ = ["PackageData", "Repository", "ResolvedVariant", "SolveOptions", "SolveResult", "__version__", "solve"]
 
 _MODULES = {
     "PackageData": "rer_numba.packages",
     "Repository": "rer_numba.repository",
     "ResolvedVariant": "rer_numba.results",
+    "SolveOptions": "rer_numba.options",
     "SolveResult": "rer_numba.results",
     "solve": "rer_numba.function_form",
 }

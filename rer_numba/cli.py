@@ -122,7 +122,7 @@ def _wide(prog: str) -> argparse.HelpFormatter:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser()
-    arguments, more = parser.parse_known_args(argv)
+    arguments, more = parser.parse_known_args(_join_times(sys.argv[1:] if argv is None else list(argv)))
     if more:
         # argparse takes requests up to the next option only: `solve maya -r site.rer nuke` leaves nuke over
         end = more.index("--") if "--" in more else len(more)
@@ -130,6 +130,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"unrecognized arguments: {' '.join(more)}")
         arguments.requests += more[:end] + more[end + 1 :]
     return arguments
+
+
+def _join_times(argv: list[str]) -> list[str]:
+    """Write ``--time -5m`` as ``--time=-5m``, since argparse would take -5m for an option."""
+    joined: list[str] = []
+    for n, text in enumerate(argv):
+        if text == "--":
+            return joined + argv[n:]
+        if joined and joined[-1] in ("-t", "--time") and text[:1] == "-" and text[1:2] in "0123456789.":
+            joined[-1] = f"--time={text}"
+        else:
+            joined.append(text)
+    return joined
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -143,7 +156,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rer-numba {__version__}")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_demo, _add_encode, _add_solve, _add_info, _add_warmup, _add_benchmark):
+    for add in (_add_demo, _add_encode, _add_solve, _add_config, _add_info, _add_warmup, _add_benchmark):
         add(commands)
     return parser
 
@@ -180,6 +193,11 @@ def _add_encode(commands: Any) -> None:
         "also as .json.gz",
     )
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write, for example site.rer")
+    stored = command.add_mutually_exclusive_group()
+    stored.add_argument("--from-rez", action="store_true", help="store what rez is configured to do; solves then do it")
+    stored.add_argument(
+        "--options", metavar="JSON", help="store the options of this file, as `config --json` names them"
+    )
     _add_json(command)
 
 
@@ -200,19 +218,61 @@ def _add_solve(commands: Any) -> None:
     command.add_argument(
         "-r", "--repository", metavar="FILE", help="made by `rer-numba encode`; default: the studio of `rer-numba demo`"
     )
-    command.add_argument(
+    add_settings(command)
+    _add_json(command)
+
+
+def _add_config(commands: Any) -> None:
+    command = _add(
+        commands,
+        "config",
+        "rer_numba.commands:config",
+        "tell which settings act on a solve, and where each came from",
+        "With the options of `solve`, it tells what that solve would use.",
+    )
+    command.add_argument("-r", "--repository", metavar="FILE", help="with the options stored in it")
+    add_settings(command)
+    _add_json(command)
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how to solve. None is the default of each: then the stored one counts, or rez's."""
+    add = command.add_argument_group("settings, before those stored in the repository").add_argument
+    add("--from-rez", action="store_true", help="what rez is configured to do, instead of what is stored")
+    add(
         "--variant-select-mode",
         choices=("version_priority", "intersection_priority"),
-        default="version_priority",
         help="rez's setting of this name; default version_priority",
     )
-    command.add_argument("--building", action="store_true", help="solve for a build: build_requires count too")
-    command.add_argument(
+    add("--orderers", metavar="FILE", help="package_orderers: JSON, or a .py or .yaml configuration of rez")
+    add("--filter", metavar="FILE", help="package_filter: JSON, or a .py or .yaml configuration of rez")
+    add("--exclude", action="append", metavar="RULE", help="hide packages too, e.g. '*.beta'; may be repeated")
+    add("--include", action="append", metavar="RULE", help="but not these, e.g. 'boost-*'; may be repeated")
+    add(
+        "-t",
+        "--time",
+        type=_time,
+        metavar="T",
+        help="ignore later packages: seconds since 1970, or -10s, -5m, -0.5h, -7d",
+    )
+    add("-b", "--building", action="store_true", help="solve for a build: build_requires count too")
+    add(
+        "--ni", "--no-implicit", dest="no_implicit", action="store_true", help="add no implicit packages to the request"
+    )
+    add(
         "--no-error-on-missing",
         action="store_true",
         help="a package that requires a family that does not exist is passed over, not an error",
     )
-    _add_json(command)
+
+
+def _time(text: str) -> int:
+    from rer_numba.filters.time import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_info(commands: Any) -> None:

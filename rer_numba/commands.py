@@ -1,4 +1,4 @@
-"""The commands encode, solve, info and warmup."""
+"""The commands encode, solve, config, info and warmup."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rer_numba.cli import OK, UNSOLVED
 from rer_numba.tables_text import Column, Output, PlainOutput, Table, make_output
 
 if TYPE_CHECKING:
+    from rer_numba.options import SolveOptions
     from rer_numba.repository import Repository
     from rer_numba.results import ResolvedVariant, SolveResult
     from rer_numba.schema import Tables
@@ -38,12 +39,14 @@ def encode(arguments: argparse.Namespace) -> int:
     from rer_numba.progress import Progress
     from rer_numba.repository import Repository
 
+    options = _options_to_store(arguments)
     clock = [time.perf_counter()]
     with Progress() as progress:
         packages = read_packages(arguments.source, lambda done: progress.show("reading packages", done))
         clock.append(time.perf_counter())
         counted = progress.track(packages, len(packages), "encoding packages")
-        repository = Repository.from_packages(counted, paths=(os.path.abspath(arguments.source),))
+        paths = (os.path.abspath(arguments.source),)
+        repository = Repository.from_packages(counted, paths=paths, options=options)
         clock.append(time.perf_counter())
         repository.save(arguments.output)
         clock.append(time.perf_counter())
@@ -60,6 +63,21 @@ def encode(arguments: argparse.Namespace) -> int:
     else:
         _print_encoded(facts, seconds)
     return OK
+
+
+def _options_to_store(arguments: argparse.Namespace) -> SolveOptions | None:
+    """What ``--from-rez`` or ``--options`` says; read before the packages, which take longer."""
+    from rer_numba.options import SolveOptions
+    from rer_numba.settings import read_options
+
+    options = None
+    if arguments.from_rez:
+        options = SolveOptions.from_rez()
+    elif arguments.options:
+        options = read_options(arguments.options)
+    if options is not None:
+        options.to_pod()  # what cannot be stored is said now
+    return options
 
 
 def _print_encoded(facts: dict[str, Any], seconds: list[float]) -> None:
@@ -85,12 +103,11 @@ def count_tables(tables: Tables) -> dict[str, int]:
 # ---------------------------------------------------------------------------------------------------------------- solve
 def solve(arguments: argparse.Namespace) -> int:
     """`rer-numba solve [-r FILE] REQUEST...`."""
-    result = _open(arguments.repository).solve(
-        arguments.requests,
-        variant_select_mode=arguments.variant_select_mode,
-        building=arguments.building,
-        error_on_missing_variant_requires=not arguments.no_error_on_missing,
-    )
+    from rer_numba.settings import effective
+
+    repository = _open(arguments.repository)
+    options = effective(arguments, repository.options, arguments.repository).options
+    result = repository.solve(arguments.requests, options)
     if arguments.json:
         print_json(result_as_json(arguments.requests, result))
     else:
@@ -149,6 +166,54 @@ def qualified_name(package: ResolvedVariant) -> str:
 def counted(n: int, noun: str) -> str:
     """'1 step', '2 steps'."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+# --------------------------------------------------------------------------------------------------------------- config
+def config(arguments: argparse.Namespace) -> int:
+    """`rer-numba config [-r FILE]`."""
+    from rer_numba.options import SolveOptions
+    from rer_numba.settings import effective
+
+    path = arguments.repository
+    stored = SolveOptions() if path is None else _open(path).options
+    options, origins = effective(arguments, stored, path)
+    pod = shown_options(options)
+    if arguments.json:
+        print_json(
+            {name: {"value": pod[name], "from": origins[name].kind, "place": origins[name].place} for name in pod}
+        )
+        return OK
+    rows = [(name, _setting_text(value), str(origins[name])) for name, value in pod.items()]
+    columns = (Column("setting"), Column("value", wraps=True), Column("from", wraps=True))
+    PlainOutput(sys.stdout).table(Table(columns, rows))
+    return OK
+
+
+def shown_options(options: SolveOptions) -> dict[str, Any]:
+    """As `SolveOptions.to_pod`; orderers and filters that have no configuration form by their texts."""
+    from rer_numba.errors import ConfigurationError
+    from rer_numba.stored_policy import filter_to_pod, orderers_to_pod
+
+    pod: dict[str, Any] = options._asdict()
+    for name, as_pod in (("package_orderers", orderers_to_pod), ("package_filter", filter_to_pod)):
+        try:
+            pod[name] = as_pod(pod[name])
+        except ConfigurationError:
+            pod[name] = repr(pod[name])
+    pod["implicit_packages"] = list(options.implicit_packages)
+    return pod
+
+
+def _setting_text(value: Any) -> str:
+    import json
+
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value) or "none"
+    if value is None:
+        return "none"
+    return json.dumps(value)
 
 
 # ----------------------------------------------------------------------------------------------------------------- info

@@ -229,7 +229,7 @@ def _next_phase(t, w):
 def _sort_all_variants(t, w, family):
     """The reader of a total reduction lists the variants as rez would have sorted them by then."""
     for package in range(t.family_package_offsets[family], t.family_package_offsets[family + 1]):
-        sort_variants(t, w, np.int64(package))
+        sort_variants(t, w, family, np.int64(package), np.int64(NONE))
 
 
 def export_ir() -> tuple[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from rer_numba.errors import ConfigurationError
+from rer_numba.errors import ConfigurationError, PackageRequestError, VersionError
 from rer_numba.requirements import as_requirement
 
 VARIANT_SELECT_MODES = ("version_priority", "intersection_priority")
@@ -42,6 +43,89 @@ class SolveOptions(NamedTuple):
     error_on_missing_variant_requires: bool = True
     allow_unversioned_packages: bool = True
     implicit_packages: tuple[str, ...] = ()
+
+    @classmethod
+    def from_rez(cls) -> SolveOptions:
+        """Take them from rez's own configuration, as rez reads it: files, environment, expansions.
+
+        Raises
+        ------
+        ConfigurationError
+            rez is not installed, or a setting cannot be used; the text names it.
+        """
+        from rer_numba.rez_bridge.configured import options_from_rez
+
+        return options_from_rez()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "options") -> SolveOptions:
+        """Read what `to_json` wrote, or a person: an object of settings; those that are left out have their defaults.
+
+        Parameters
+        ----------
+        text : str or bytes
+        where : str
+            What the text of an error begins with: the file.
+
+        Raises
+        ------
+        ConfigurationError
+            A setting is unknown or has a value that cannot be used; the text names both.
+        """
+        try:
+            given = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{where}: no JSON: {error}") from None
+        if not isinstance(given, dict):
+            raise ConfigurationError(f"{where}: options must be an object of settings, not {given!r}")
+        unknown = [name for name in given if name not in cls._fields]
+        if unknown:
+            raise ConfigurationError(f"{where}: there is no option {unknown[0]!r}; there are {', '.join(cls._fields)}")
+        try:
+            _require_known_keys(given.get("package_filter"))
+            return cls(**given).read()
+        except (ConfigurationError, ValueError, VersionError) as error:
+            raise ConfigurationError(f"{where}: {error}") from None
+
+    def to_json(self) -> str:
+        """Write them as JSON, orderers and filters in rez's configuration form.
+
+        Raises
+        ------
+        ConfigurationError
+            An orderer or a filter cannot be written so that it is the same when it is read again; the text names it.
+        """
+        return json.dumps(self.to_pod())
+
+    def to_pod(self) -> dict[str, Any]:
+        """Give them as texts, numbers, lists and dicts. Raises as `to_json` does."""
+        from rer_numba.stored_policy import filter_to_pod, orderers_to_pod
+
+        return {
+            **self.checked()._asdict(),
+            "package_orderers": orderers_to_pod(self.package_orderers),
+            "package_filter": filter_to_pod(self.package_filter),
+            "implicit_packages": [str(item) for item in self.implicit_packages],
+        }
+
+    def read(self) -> SolveOptions:
+        """The same options, of which each is known to be usable: `checked`, and orderers and filters are read once.
+
+        Raises
+        ------
+        ValueError, ConfigurationError, VersionError
+            A value cannot be used; the text names it.
+        """
+        checked = self.checked()
+        if self.package_orderers is not None:
+            from rer_numba.orderers import as_package_orderers
+
+            as_package_orderers(self.package_orderers)
+        if self.package_filter is not None:
+            from rer_numba.filters import as_package_filter
+
+            as_package_filter(self.package_filter)
+        return checked
 
     def is_plain(self) -> bool:
         """True when nothing is hidden and the default order kept, so that no policy is needed."""
@@ -88,10 +172,25 @@ class SolveOptions(NamedTuple):
         return self._replace(implicit_packages=_as_texts(self.implicit_packages))
 
 
+def _require_known_keys(package_filter: Any) -> None:
+    """Refuse what rez does not look at, and a filter in Python only warns about: in a file it is misspelled."""
+    for one in package_filter if isinstance(package_filter, list) else [package_filter]:
+        unknown = [key for key in one if key not in ("excludes", "includes")] if isinstance(one, Mapping) else []
+        if unknown:
+            raise ConfigurationError(f"a package filter has 'excludes' and 'includes', not {unknown[0]!r}: {one!r}")
+
+
 def _as_texts(given: Iterable[Any]) -> tuple[str, ...]:
-    if isinstance(given, (str, bytes)):
-        raise ConfigurationError(f"implicit_packages must be a list of requests, not the text {given!r}")
-    texts = tuple([str(item) for item in given])
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ConfigurationError(f"implicit_packages must be a list of requests, not {given!r}")
+    items = tuple(given)
+    for item in items:
+        if item is None or isinstance(item, (int, float, list, tuple, Mapping)):
+            raise ConfigurationError(f"implicit_packages must hold requests, not {item!r}")
+    texts = tuple([str(item) for item in items])
     for text in texts:
-        as_requirement(text)
+        try:
+            as_requirement(text)
+        except (PackageRequestError, VersionError) as error:
+            raise ConfigurationError(f"implicit_packages: {text!r}: {error}") from None
     return texts

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rer_numba.explain import Explainer
     from rer_numba.policy import Policy
 
+OPTIONS = "rer.options"
+"""Entry of a file's metadata: `SolveOptions.to_json` of what its solves use; absent where they are the defaults."""
+
 
 class _View:
     """A repository as one kind of solve sees it: with or without build_requires."""
@@ -71,7 +74,7 @@ class Repository:
     fingerprint : str or None
         Of the content, once saved or opened.
     options : SolveOptions
-        What `solve` uses when it is told nothing else.
+        What `solve` uses when it is told nothing else. May be set; `save` keeps them in the file.
     """
 
     def __init__(
@@ -82,19 +85,26 @@ class Repository:
         path: str | None = None,
         fingerprint: str | None = None,
         metadata: dict[str, str] | None = None,
+        options: SolveOptions | None = None,
     ) -> None:
         self.tables = tables
         self.paths = tuple(paths)
         self.path = path
         self.fingerprint = fingerprint
         self.metadata = metadata or {}
-        self.options = SolveOptions()
+        self.options = options or SolveOptions()
         self._views: dict[bool, _View] = {}
 
     # --- making, saving, opening
 
     @classmethod
-    def from_packages(cls, packages: Iterable[PackageData], *, paths: Sequence[str] = ("<packages>",)) -> Repository:
+    def from_packages(
+        cls,
+        packages: Iterable[PackageData],
+        *,
+        paths: Sequence[str] = ("<packages>",),
+        options: SolveOptions | None = None,
+    ) -> Repository:
         """Encode packages.
 
         Parameters
@@ -103,11 +113,15 @@ class Repository:
             In the order in which rez would list them; of two with equal name and version the first counts.
         paths : sequence of str
             What messages say was searched.
+        options : SolveOptions, optional
+            What `solve` uses when it is told nothing else; `SolveOptions.from_rez()` for what rez is configured to do.
 
         Raises
         ------
         TypeError
             Something else than PackageData. What is wrong inside a package is kept for the solve that meets it.
+        ValueError, ConfigurationError, VersionError
+            An option has a value that cannot be used; the text names it.
         """
         from rer_numba.encode import encode
 
@@ -115,19 +129,25 @@ class Repository:
         for package in packages:
             if not isinstance(package, PackageData):
                 raise TypeError(f"packages must be PackageData, not {type(package).__name__}: {package!r}")
-        return cls(encode(packages), paths=paths)
+        return cls(encode(packages), paths=paths, options=None if options is None else options.read())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one Arrow file; it appears whole or not at all.
+        """Write one Arrow file; it appears whole or not at all. `options` are stored with it.
 
         Raises
         ------
         OSError
             It can't be written; what was there stays.
+        ConfigurationError
+            An orderer or a filter of `options` cannot be stored; the text says which. Nothing is written.
         """
         from rer_numba import store
 
-        saved = store.write(self.tables, path, {**self.metadata, "rer.paths": "\n".join(self.paths)})
+        entries = {**self.metadata, "rer.paths": "\n".join(self.paths)}
+        entries.pop(OPTIONS, None)
+        if self.options != SolveOptions():
+            entries[OPTIONS] = self.options.to_json()
+        saved = store.write(self.tables, path, entries)
         self.path = os.fspath(os.path.abspath(path))
         self.fingerprint = saved
 
@@ -141,23 +161,27 @@ class Repository:
             The file is damaged, not ours, or of another format; the text names it and says what to do.
         FileNotFoundError
             There is no such file.
+        ConfigurationError
+            An option that is stored in it is unknown or cannot be used; the text names it and the file.
         """
         from rer_numba import store
 
         opened = store.read(path)
         paths = opened.metadata.get("rer.paths", "")
+        stored = opened.metadata.get(OPTIONS)
         return cls(
             opened.tables,
             paths=paths.split("\n") if paths else (),
             path=os.fspath(os.path.abspath(path)),
             fingerprint=opened.fingerprint,
             metadata=opened.metadata,
+            options=None if stored is None else SolveOptions.from_json(stored, f"{os.fspath(path)}: stored options"),
         )
 
-    def __reduce__(self) -> tuple[Callable[..., Repository], tuple[str, str]]:
+    def __reduce__(self) -> tuple[Callable[..., Repository], tuple[str, str, SolveOptions]]:
         if self.path is None or self.fingerprint is None:
             raise TypeError("a repository can be pickled once it is saved: call save(path) first")
-        return _reopen, (self.path, self.fingerprint)
+        return _reopen, (self.path, self.fingerprint, self.options)
 
     def __repr__(self) -> str:
         tables = self.tables
@@ -219,10 +243,11 @@ class Repository:
         return view
 
 
-def _reopen(path: str, fingerprint: str) -> Repository:
+def _reopen(path: str, fingerprint: str, options: SolveOptions) -> Repository:
     repository = Repository.open(path)
     if repository.fingerprint != fingerprint:
         raise RerError(f"{path} was written again since this repository was pickled: open it anew")
+    repository.options = options
     return repository
 
 

@@ -64,6 +64,9 @@ METADATA = {
     "rer.crc32": "`name=checksum` for each column, separated by spaces: zlib's CRC-32 of the values, hexadecimal.",
     "rer.metadata_crc32": "The same over all other entries, as `key=value` lines sorted by key. Every MAJOR keeps this "
     "rule.",
+    "rer.paths": "What messages say was searched, one path a line.",
+    "rer.options": "What a solve uses when it is told nothing else: `SolveOptions.to_json`. Absent for the defaults. "
+    "Not part of the fingerprint.",
 }
 
 VERSIONS = """

@@ -3,7 +3,7 @@
 Ports: rez.solver._PackageVariantSlice.split and _PackageEntry.sort (rez 3.4.0).
 
 The order of the variants of one package depends on the request only, so it is found at most once for each package and
-solve, when a split first needs it.
+solve, when a split first needs it. Mixed orderers make an exception, see `sort_variants`.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def _split_point(t, w, family, slot):
     not all of the slice share. Each such family of the best variant has a first variant that lacks it; the run ends at
     the last of those.
     """
-    best = _first_variant(t, w, family, w.word, np.int64(w.slot_data[slot]))
+    data = np.int64(w.slot_data[slot])
+    best = _first_variant(t, w, family, w.word, data, data)
     split_place = np.int64(NONE)
     split_variant_place = np.int64(0)
     if w.slot_count[slot] > 2:
         words = family_words(t, w, family)
-        data = np.int64(w.slot_data[slot])
         first = np.int64(t.family_mention_offsets[family])
         bit = best - t.family_variant_offsets[family]
         for mention in range(first, t.family_mention_offsets[family + 1]):
@@ -73,7 +73,7 @@ def _split_point(t, w, family, slot):
                 w.scratch[k] = w.word[data + k] & ~t.mention_mask[mask + k]
                 lacking |= w.scratch[k] != 0
             if lacking:
-                variant = _first_variant(t, w, family, w.scratch, np.int64(0))
+                variant = _first_variant(t, w, family, w.scratch, np.int64(0), data)
                 place = place_of(t, family, np.int64(t.variant_package[variant]))
                 variant_place = np.int64(w.variant_place[variant])
                 if place > split_place or (place == split_place and variant_place > split_variant_place):
@@ -85,11 +85,14 @@ def _split_point(t, w, family, slot):
 
 
 @kernel
-def _first_variant(t, w, family, masks, start):
-    """The best variant of a mask: of its first package, in the order of preference, the one that sorts first."""
+def _first_variant(t, w, family, masks, start, data):
+    """The best variant of a mask: of its first package, in the order of preference, the one that sorts first.
+
+    The mask is a part of the slice whose own mask starts at `data` in `work.word`.
+    """
     first_variant = np.int64(t.family_variant_offsets[family])
     package = _first_package(t, w, family, masks, start)
-    sort_variants(t, w, package)
+    sort_variants(t, w, family, package, data)
     best = np.int64(NONE)
     for variant in range(t.package_variant_offsets[package], t.package_variant_offsets[package + 1]):
         bit = variant - first_variant
@@ -160,9 +163,14 @@ def _mask_before(t, w, family, slot, place, variant_place):
 
 
 @kernel
-def sort_variants(t, w, package):
-    """Find the place of each variant of a package, best first, unless this solve knows it already."""
-    if w.package_stamp[package] == w.head[STAMP]:
+def sort_variants(t, w, family, package, data):
+    """Find the place of each variant of a package, best first, unless this solve knows it already.
+
+    Where mixed orderers compare by pairs, what comes out depends on which variants there are: then those of the slice
+    are sorted, each time, whose mask starts at `data` in `work.word`; all for NONE. The places of others mean nothing.
+    """
+    pairs = _has_pairs(t, w, package)
+    if w.package_stamp[package] == w.head[STAMP] and not pairs:
         return
     first = np.int64(t.package_variant_offsets[package])
     n = t.package_variant_offsets[package + 1] - first
@@ -170,6 +178,7 @@ def sort_variants(t, w, package):
     if n > 1:
         _make_keys(t, w, package, first, n)
         if not w.head[NEEDED_ROOM]:
+            n = _list_variants(t, w, family, first, n, data if pairs else np.int64(NONE))
             _sort_keys(t, w, package, n)
             for k in range(n):
                 w.variant_place[first + w.key_order[k]] = k
@@ -178,15 +187,28 @@ def sort_variants(t, w, package):
         w.variant_place[first + k] = k
 
 
+@inlined
+def _list_variants(t, w, family, first, n, data):
+    """Write the variants of a package that are in a mask (all, when `data` is NONE), the last first; how many."""
+    count = np.int64(0)
+    for k in range(n - 1, -1, -1):
+        bit = first + k - t.family_variant_offsets[family]
+        if data == NONE or w.word[data + (bit >> 6)] & (np.uint64(1) << np.uint64(bit & 63)):
+            w.key_order[count] = k
+            count += 1
+    return count
+
+
 @kernel
 def _sort_keys(t, w, package, n):
-    """Sort the variants of a package by their keys, greatest first, into `key_order`.
+    """Sort the `n` variants of a package in `key_order` by their keys, greatest first.
 
-    Binary insertion in the order in which Python's `list.sort(reverse=True)` does it: from the last to the first, then
-    turned round. It matters only for comparisons that are no order, which mixed orderers can give.
+    They stand there from the last to the first: that is how Python's `list.sort(reverse=True)` begins. Binary insertion
+    as in Python, and then turned round. It matters only for comparisons that are no order, which mixed orderers can
+    give. There rez sorts again what a reduction left of a sorted list, where we begin with the unsorted one: should
+    what is left be in no order either, the outcome may differ
+    (tests/test_policy_differential.py::test_circle_that_a_reduction_leaves).
     """
-    for k in range(n):
-        w.key_order[k] = n - 1 - k
     run = _first_run(t, w, package, n)
     for start in range(run, n):
         pivot = w.key_order[start]
@@ -215,6 +237,8 @@ def _turn_round(w, n):
 @inlined
 def _first_run(t, w, package, n):
     """Length of the sorted run at the start; a falling one is turned round."""
+    if n < 2:
+        return np.int64(n)
     falls = _less(t, w, package, w.key_order[1], w.key_order[0])
     run = np.int64(2)
     while run < n and _less(t, w, package, w.key_order[run], w.key_order[run - 1]) == falls:
@@ -256,9 +280,15 @@ def _request_of(w, family):
 
 
 @inlined
+def _has_pairs(t, w, package):
+    """True when the ranges that variants of a package require are compared pair by pair, not by rank."""
+    return w.head[ORDERS_PAIRS] != 0 and t.pair_start[package] != NONE
+
+
+@inlined
 def _range_of(t, w, package, k):
     """What stands in a key for the range of entry `k` of `variant_requirement`."""
-    if w.head[ORDERS_PAIRS] and t.pair_start[package] != NONE:
+    if _has_pairs(t, w, package):
         return t.pair_local[k]
     return t.requirement_rank[t.variant_requirement[k]]
 
@@ -301,7 +331,7 @@ def _write_additional(t, w, package, low, high, start):
 @inlined
 def _order_of(t, w, package, a, b):
     """How two ranges in keys compare: -1 less, 0 equal, 1 greater, 2 neither."""
-    if w.head[ORDERS_PAIRS] and t.pair_start[package] != NONE:
+    if _has_pairs(t, w, package):
         return np.int64(t.pair_order[t.pair_start[package] + a * t.pair_count[package] + b])
     return np.int64(0) if a == b else np.int64(1) if a > b else np.int64(-1)
 

@@ -161,6 +161,24 @@ def _without_options(case: Case) -> Iterator[Case]:
         yield replace(case, options={k: v for k, v in case.options.items() if k != key})
 
 
+def _without_option_parts(case: Case) -> Iterator[Case]:
+    """Drop one item of a list in the options: an orderer, a family it names, a rule."""
+    for options in _smaller_values(case.options):
+        yield replace(case, options=options)
+
+
+def _smaller_values(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            for smaller in _smaller_values(inner):
+                yield {**value, key: smaller}
+    elif isinstance(value, list):
+        yield from _one_less(value)
+        for index, inner in enumerate(value):
+            for smaller in _smaller_values(inner):
+                yield [*value[:index], smaller, *value[index + 1 :]]
+
+
 def _without_parts(case: Case) -> Iterator[Case]:
     """Drop one variant, one requirement of a variant, one requirement, or the timestamp of one package."""
     for position, package in enumerate(case.packages):
@@ -193,5 +211,6 @@ _SHRINKERS: tuple[Callable[[Case], Iterator[Case]], ...] = (
     _without_packages,
     _without_requests,
     _without_options,
+    _without_option_parts,
     _without_parts,
 )

@@ -6,6 +6,7 @@ that makes sense: a solution satisfies every requirement, an error is one of `RE
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from rez.version import Requirement, RequirementList, Version, VersionError
@@ -136,10 +137,10 @@ def _ephemeral_fits(requirement: Requirement, ephemeral: Requirement | None) -> 
         return True  # rez cannot merge them
 
 
-def assert_equal(case: Case) -> None:
+def assert_equal(case: Case, find: Callable[[Case], Difference | None] = find_difference) -> None:
     """Compare, and report a difference as a small case."""
-    found = find_difference(case)
+    found = find(case)
     if found is None:
         return
-    small = shrink(case, lambda candidate: found.is_like(find_difference(candidate)), max_tests=_SHRINK_TESTS)
-    raise AssertionError(str(find_difference(small) or found))
+    small = shrink(case, lambda candidate: found.is_like(find(candidate)), max_tests=_SHRINK_TESTS)
+    raise AssertionError(str(find(small) or found))

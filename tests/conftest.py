@@ -15,6 +15,7 @@ ON_REQUEST = {
 """Markers of tests that only run when `-m` names them."""
 
 DEFAULT_CASES = 2000
+CHUNK = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = cache_folder()
     if folder is not None:
         os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Cut random cases into chunks of seeds, so that pytest-xdist can spread them."""
+    if "seeds" in metafunc.fixturenames:
+        first = metafunc.config.getoption("first_seed")
+        end = first + metafunc.config.getoption("cases")
+        chunks = [range(at, min(at + CHUNK, end)) for at in range(first, end, CHUNK)]
+        metafunc.parametrize("seeds", chunks, ids=lambda chunk: f"{chunk.start}-{chunk.stop - 1}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,7 +5,8 @@ never a memory of what rez used to say. Invariants:
 
 - The packages keep the order in which they were handed in. rez walks a family in that order, and the text of a total
   reduction depends on it.
-- rez sees a locked configuration: no home config, no ``REZ_*`` variables, no filter and no orderer.
+- rez sees a locked configuration: no home config, no ``REZ_*`` variables, and no filter and no orderer but those given.
+- Its packages_path is where the packages are, since a soft_timestamp orderer looks there for release times.
 - Nothing stays behind in rez's process-wide caches after `RezOracle.close` (or after the oracle is collected), so that
   thousands of small repositories may follow each other in one process.
 """
@@ -17,18 +18,23 @@ import io
 import itertools
 import os
 import re
+import traceback
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
+from rez import package_order
 from rez.config import Config, _create_locked_config, _replace_config
 from rez.exceptions import RezError
+from rez.package_filter import PackageFilterBase, PackageFilterList, TimestampRule
 from rez.package_order import PackageOrderList
+from rez.package_order import from_pod as orderer_from_pod
 from rez.package_repository import package_repository_manager
 from rez.plugin_managers import plugin_manager
 from rez.solver import Solver, SolverStatus
+from rez.utils.formatting import PackageRequest
 from rez.utils.resources import ResourcePool
 from rez.version import Requirement, VersionError
 
@@ -200,6 +206,10 @@ class RezOracle:
         variant_select_mode: str = VERSION_PRIORITY,
         building: bool = False,
         error_on_missing_variant_requires: bool = True,
+        package_orderers: Sequence[Any] | None = None,
+        package_filter: Any = None,
+        timestamp: int | None = None,
+        implicit_packages: Sequence[str] = (),
     ) -> Answer:
         """Ask rez.
 
@@ -208,25 +218,41 @@ class RezOracle:
         requests
             Strings of `rez.version.Requirement`: wider than a package request, ``!.feat`` is allowed. A string that rez
             cannot parse gives status "error", as it gives a user of rez an exception.
+        package_orderers
+            Each in rez's configuration form, or an object with ``sort_key`` and ``packages``.
+        package_filter
+            A dict or a list of dicts as in rez's configuration, or a filter of rez's.
+        timestamp
+            Combined with the filter as `rez.resolver.Resolver` does it.
+        implicit_packages
+            Appended to the requests as `rez.resolved_context.ResolvedContext` does it.
         """
         if not self._finalizer.alive:
             raise RuntimeError("this oracle is closed")
-        with _rez_settings(variant_select_mode, error_on_missing_variant_requires):
-            return self._ask(requests, building)
+        with _rez_settings(variant_select_mode, error_on_missing_variant_requires, self.paths):
+            # new ones for each solve, since a soft_timestamp orderer remembers the packages it saw
+            options = {
+                "building": building,
+                "package_orderers": _rez_orderers(package_orderers or ()),
+                "package_filter": _rez_filter(package_filter, timestamp),
+            }
+            return self._ask(requests, implicit_packages, options)
 
-    def _ask(self, requests: Sequence[str], building: bool) -> Answer:
+    def _ask(self, requests: Sequence[str], implicit: Sequence[str], options: dict[str, Any]) -> Answer:
         try:
             requirements = [Requirement(text) for text in requests]
         except VersionError as error:
-            return self._error_answer(error, None, internal=False)
+            return self._error_answer(error, None)
+        requirements += map(PackageRequest, implicit)
         # Made in two steps so that the counters survive an exception inside solve().
         solver = Solver.__new__(Solver)
         try:
-            solver.__init__(requirements, self.paths, building=building, package_orderers=PackageOrderList())
+            solver.__init__(requirements, self.paths, **options)
             solver.solve()
             return self._read(solver)
         except Exception as error:  # noqa: BLE001  (rez's own deaths are recorded too)
-            return self._error_answer(error, solver, internal=not isinstance(error, RezError))
+            internal = not isinstance(error, RezError) or _raised_by_orderer(error)
+            return self._error_answer(error, solver, internal=internal)
 
     def _read(self, solver: Solver) -> Answer:
         counters = {"num_solves": solver.num_solves, "num_fails": solver.num_fails}
@@ -246,7 +272,7 @@ class RezOracle:
             **counters,
         )
 
-    def _error_answer(self, error: Exception, solver: Solver | None, *, internal: bool) -> Answer:
+    def _error_answer(self, error: Exception, solver: Solver | None, *, internal: bool = False) -> Answer:
         # While a step runs its phase is off the stack, so rez's own num_fails would raise here.
         failed = getattr(solver, "failed_phase_list", None) or ()
         return Answer(
@@ -298,6 +324,29 @@ def _package_attributes(package: PackageLike) -> dict[str, Any]:
     return attributes
 
 
+def _rez_orderers(given: Iterable[Any]) -> PackageOrderList:
+    made = PackageOrderList()
+    for item in given:
+        made.append(orderer_from_pod(item) if isinstance(item, (dict, tuple, list)) else item)
+    return made
+
+
+def _rez_filter(given: Any, timestamp: int | None) -> PackageFilterBase:
+    """Make the filter of a solve. Ports: rez.resolver.Resolver.__init__ (rez 3.4.0), which cannot be run alone."""
+    pods = [given] if isinstance(given, dict) else given or []  # as rez.config.OptionalDictOrDictList
+    made = given if isinstance(given, PackageFilterBase) else PackageFilterList.from_pod(pods)
+    if not timestamp:
+        return made
+    made = made.copy() if made else PackageFilterList()
+    made.add_exclusion(TimestampRule.after(timestamp))
+    return made
+
+
+def _raised_by_orderer(error: Exception) -> bool:
+    """True when an orderer raised: also a RezError is a death then, as of a soft_timestamp asked for ephemerals."""
+    return any(frame.filename == package_order.__file__ for frame in traceback.extract_tb(error.__traceback__))
+
+
 def _forget(paths: Sequence[str]) -> None:
     """Remove repositories, and what rez remembers of their files, from the process."""
     for path in paths:
@@ -325,9 +374,12 @@ def _locked_config(variant_select_mode: str, error_on_missing_variant_requires: 
 
 
 @contextlib.contextmanager
-def _rez_settings(variant_select_mode: str, error_on_missing_variant_requires: bool) -> Iterator[None]:
+def _rez_settings(
+    variant_select_mode: str, error_on_missing_variant_requires: bool, paths: Sequence[str] = ()
+) -> Iterator[None]:
     """Run rez under a locked config, without its message about a missing family on stderr."""
     locked = _locked_config(variant_select_mode, error_on_missing_variant_requires)
+    vars(locked)["packages_path"] = list(paths)  # where rez keeps a setting it has read
     with _replace_config(locked), contextlib.redirect_stderr(io.StringIO()):
         yield
 

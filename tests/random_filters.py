@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,8 +49,17 @@ STAMPS = ("{time}", "{time}", "{name}:{time}", "{name}:{time}", " {time} ", "nob
 class Filters:
     """A seeded source of rules and filters as rez's configuration has them."""
 
-    def __init__(self, seed: object) -> None:
+    def __init__(
+        self,
+        seed: object,
+        names: Sequence[str] = NAMES,
+        versions: Sequence[str] = VERSIONS,
+        times: Sequence[int | None] = TIMES,
+    ) -> None:
         self.rng = random.Random(f"rer-filters-{seed}")
+        self.names = names
+        self.versions = versions
+        self.times = times
 
     def rule(self) -> str:
         """Give a rule that rez accepts, in its long form or its short one."""
@@ -63,9 +72,9 @@ class Filters:
         label = self.rng.choice(LABELS)
         shapes = {"glob": GLOBS, "regex": REGEXES, "range": RANGES}.get(label, STAMPS)
         body = self.rng.choice(shapes).format(
-            name=self.rng.choice(NAMES),
-            version=self.rng.choice(VERSIONS) or "1",
-            time=self.rng.choice(TIMES) or 100,
+            name=self.rng.choice(self.names),
+            version=self.rng.choice(self.versions) or "1",
+            time=self.rng.choice(self.times) or 100,
         )
         short = label == "range" or (label == "glob" and "*" in body)
         return body if short and self.rng.random() < 0.5 else f"{label}({body})"
@@ -91,9 +100,9 @@ class Filters:
         """Give packages; no two of a family have equal versions, and none is unversioned beside others."""
         found: dict[tuple[str, bytes], PackageData] = {}
         for _ in range(count):
-            name, version = self.rng.choice(NAMES), self.rng.choice(VERSIONS)
+            name, version = self.rng.choice(self.names), self.rng.choice(self.versions)
             version = "" if name == "nuke" else version or "7"
-            package = PackageData(name, version, timestamp=self.rng.choice(TIMES))
+            package = PackageData(name, version, timestamp=self.rng.choice(self.times))
             found.setdefault((name, version_key(version)), package)
         return list(found.values())
 

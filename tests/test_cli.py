@@ -83,6 +83,15 @@ def test_module_runs_as_the_command() -> None:
         (["info", "a.rer", "b.rer"], "unrecognized arguments: b.rer"),
         (["encode", "packages"], "required: -o/--output"),
         (["solve", "maya", "--variant-select-mode", "best"], "invalid choice: 'best'"),
+        (["solve", "maya", "--time", "-1w"], "'-1w' is an unrecognised time format."),
+        (["solve", "maya", "-t", "noon"], "'noon' is an unrecognised time format."),
+        (["solve", "maya", "--exclude", "foo(x)"], "--exclude: 'foo' is not a valid package filter type"),
+        (["solve", "maya", "--include", "after(x)"], "--include: Error parsing package filter 'after(x)'"),
+        (["solve", "maya", "--orderers", "none.json"], "none.json: No such file or directory; check the path"),
+        (["solve", "maya", "--filter", "none.yaml"], "none.yaml: No such file or directory; check the path"),
+        (["config", "-r", "none.rer"], "none.rer: No such file or directory; check the path"),
+        (["encode", ".", "-o", "x.rer", "--options", "none.json"], "none.json: No such file or directory"),
+        (["encode", ".", "-o", "x.rer", "--options", "a", "--from-rez"], "not allowed with argument"),
         (["benchmark", "--requests", "0"], "'0' is no number from 1 on"),
         (["benchmark", "--repeat", "many"], "'many' is no number from 1 on"),
         (["benchmark", "--engines", "cargo"], "there is no engine 'cargo'"),
@@ -270,6 +279,148 @@ def test_solve_options(capsys: Capture, site: Path) -> None:
         for more in ((), ("--building",))
     ]
     assert "cmake" not in names[0] and "cmake" in names[1]
+
+
+# ------------------------------------------------------------------------------------------------------------- settings
+def packages_of(capsys: Capture, *argv: object) -> dict[str, str]:
+    """Name -> version of what a solve prints."""
+    code, out, err = run(capsys, "solve", "--json", *argv)
+    assert code == 0, err or out
+    return {package["name"]: package["version"] for package in json.loads(out)["resolved_packages"]}
+
+
+def test_filters_and_times(capsys: Capture, site: Path, tmp_path: Path) -> None:
+    def cmake(*argv: object) -> str:
+        return packages_of(capsys, "-r", site, *argv, "cmake", *LINUX)["cmake"]
+
+    hides = tmp_path / "filter.json"
+    hides.write_text('{"excludes": ["cmake-3.27"]}')
+    assert cmake() == "3.27.9"
+    assert cmake("--exclude", "cmake-3.27*") == cmake("--filter", hides) == "3.20.6"
+    assert cmake("--filter", hides, "--include", "cmake-3.27*") == "3.27.9"
+    assert cmake("--exclude", "cmake-3.27*", "--exclude", "nothing", "--include", "cmake") == "3.27.9"
+    assert cmake("--time", "1700000000") == cmake("-t", "1700000000") == "3.20.6"
+    assert cmake("--time", "-5m") == cmake("--time=-0.5h") == cmake("-t", "-.5d") == "3.27.9"
+    # as in rez, an inclusion also saves packages from the time
+    assert cmake("--filter", hides, "--include", "cmake-3.27*", "-t", "1700000000") == "3.27.9"
+    code, out, _ = run(capsys, "solve", "-r", site, "cmake", *LINUX, "-t", "1000")
+    assert code == cli.UNSOLVED and "PackageNotFoundError: " in out
+
+
+def test_orderers(capsys: Capture, site: Path, tmp_path: Path) -> None:
+    orderers = [{"type": "sorted", "descending": False, "packages": ["cmake"]}]
+    files = [tmp_path / name for name in ("orderers.json", "whole.json", "rezconfig.py", "site.yaml")]
+    for file, text in zip(
+        files,
+        (
+            json.dumps(orderers),
+            json.dumps({"package_orderers": orderers}),
+            f"package_orderers = ModifyList(append={orderers!r})",
+            "package_orderers:\n- type: sorted\n  descending: false\n  packages: [cmake]\n",
+        ),
+        strict=True,
+    ):
+        file.write_text(text)
+        assert packages_of(capsys, "-r", site, "--orderers", file, "cmake", *LINUX)["cmake"] == "3.20.6", file.name
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "text", "message"),
+    [
+        ("--orderers", "o.json", "[", "no JSON"),
+        ("--orderers", "o.json", '[{"type": "best"}]', "'best'"),
+        ("--orderers", "o.json", '[{"type": "sorted"}]', "'descending' is missing"),
+        ("--orderers", "o.py", "package_filter = []", "does not set package_orderers"),
+        ("--orderers", "o.py", "package_orderers = [", "Error loading configuration"),
+        ("--orderers", "o.py", "package_orderers = [{'type': 'best'}]", "'best'"),
+        ("--orderers", "o.yaml", "package_orderers: 5", "Misconfigured setting 'package_orderers'"),
+        ("--filter", "f.json", '{"exclude": ["foo"]}', "'exclude'"),
+        ("--filter", "f.json", '{"excludes": ["foo(x)"]}', "'foo'"),
+        ("--filter", "f.yaml", "package_filter: {excludes: ['foo(x)']}", "'foo'"),
+        ("--filter", "f.json", "5", "5"),
+    ],
+)
+def test_files_that_cannot_be_used(
+    option: str, name: str, text: str, message: str, capsys: Capture, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    code, out, err = run(capsys, "solve", "maya", option, path)
+    assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1)
+    assert message in err and str(path) in err
+
+
+def test_without_rez_its_files_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("package_orderers: []")
+    for argv in (["solve", "maya", "--orderers", str(path)], ["config", "--from-rez"]):
+        program = f"import sys; sys.modules['rez'] = None; from rer_numba.cli import main; sys.exit(main({argv!r}))"
+        done = run_python("-c", program)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (cli.BAD_INPUT, "", 1)
+        assert "pip install 'rer-numba[rez]'" in done.stderr
+
+
+def test_stored_options_and_where_they_came_from(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "packages.json").write_text('[{"name": "app", "version": "1"}, {"name": "app", "version": "2.beta"}]')
+    (tmp_path / "options.json").write_text('{"package_filter": [{"excludes": ["*.beta"]}], "building": true}')
+    site = tmp_path / "site.rer"
+    argv = ["encode", tmp_path / "packages.json", "-o", site, "--options", tmp_path / "options.json"]
+    assert run(capsys, *argv)[0] == 0
+    assert packages_of(capsys, "-r", site, "app") == {"app": "1"}
+    assert packages_of(capsys, "-r", site, "app", "--include", "*.beta") == {"app": "2.beta"}
+
+    def config(*argv: object) -> dict[str, tuple[Any, str, str]]:
+        code, out, err = run(capsys, "config", "--json", *argv)
+        assert (code, err) == (0, "")
+        return {name: tuple(told.values()) for name, told in json.loads(out).items()}
+
+    assert config()["package_filter"] == (None, "default", "")
+    stored = config("-r", site, "-t", "50", "--no-implicit")
+    assert stored["package_filter"] == ([{"excludes": ["glob(*.beta)"]}], "stored", str(site))
+    assert stored["building"] == (True, "stored", str(site))
+    assert stored["timestamp"] == (50, "option", "--time")
+    assert stored["implicit_packages"] == ([], "option", "--no-implicit")
+    added = config("-r", site, "--exclude", "lib")["package_filter"]
+    assert added[1:] == ("stored", f"{site} and --exclude")
+    assert added[0] == [{"excludes": ["glob(*.beta)", "range(lib)"]}]
+    code, out, _ = run(capsys, "config", "-r", site)
+    rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines()[2:]}
+    assert code == 0 and list(rows) == list(stored)
+    assert rows["building"].split() == ["true", "stored", str(site)]
+    assert len({line.index("stored") for line in out.splitlines()[2:]}) == 1  # aligned
+
+
+def test_settings_of_rez(tmp_path: Path) -> None:
+    """In processes of their own, since rez reads its configuration once."""
+    (tmp_path / "site.py").write_text("package_filter = {'excludes': ['app-2']}\nimplicit_packages = ['!python-2']\n")
+    (tmp_path / "packages.json").write_text('[{"name": "app", "version": "1"}, {"name": "app", "version": "2"}]')
+    site = str(tmp_path / "site.rer")
+    variables = {
+        "REZ_CONFIG_FILE": str(tmp_path / "site.py"),
+        "REZ_DISABLE_HOME_CONFIG": "1",
+        "REZ_VARIANT_SELECT_MODE": "intersection_priority",
+    }
+    setup = (
+        f"import os, sys; os.environ.update({variables!r})\n"
+        "from rer_numba.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = run_python("-c", setup, "encode", tmp_path / "packages.json", "-o", site, "--from-rez")
+    assert done.returncode == 0, done.stderr
+    solved = run_python("-m", "rer_numba", "solve", "-r", site, "app", "--json")
+    assert [package["version"] for package in json.loads(solved.stdout)["resolved_packages"]] == ["1"]
+    done = run_python("-c", setup, "config", "--from-rez", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["package_filter"]["from"] == "rez" and told["package_filter"]["place"] == str(tmp_path / "site.py")
+    assert told["variant_select_mode"] == {
+        "value": "intersection_priority",
+        "from": "environment",
+        "place": "REZ_VARIANT_SELECT_MODE",
+    }
+    assert (told["package_orderers"]["from"], told["timestamp"]["from"]) == ("rez", "default")
 
 
 # ------------------------------------------------------------------------------------------------- encode, info, warmup

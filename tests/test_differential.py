@@ -26,7 +26,6 @@ from tests.product import answer_of, as_requests, repository_of, solve_case
 from tests.random_cases import random_case
 from tests.test_broken_packages import broken_case
 
-CHUNK = 100
 N_LARGE = 120
 LARGE_CHUNK = 40
 LARGE_STEPS = 60
@@ -34,15 +33,6 @@ N_SEQUENCES = 40
 SEQUENCE_CHUNK = 20
 PROPERTY_SEEDS = range(7_000_000, 7_000_040)
 """Seeds nobody compares with rez in a usual run: properties need no oracle."""
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Cut the random cases into chunks, so that pytest-xdist can spread them."""
-    if "chunk" in metafunc.fixturenames:
-        first = metafunc.config.getoption("first_seed")
-        end = first + metafunc.config.getoption("cases")
-        chunks = [range(at, min(at + CHUNK, end)) for at in range(first, end, CHUNK)]
-        metafunc.parametrize("chunk", chunks, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
 
 
 @pytest.fixture(params=PROPERTY_SEEDS)
@@ -54,8 +44,8 @@ def case(request: pytest.FixtureRequest) -> Case:
 # ---- equal to rez
 
 
-def test_random_cases(chunk: range) -> None:
-    for seed in chunk:
+def test_random_cases(seeds: range) -> None:
+    for seed in seeds:
         assert_equal(random_case(seed))
 
 

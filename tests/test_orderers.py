@@ -35,6 +35,8 @@ from rer_numba.orderers.keys import LESS, NEITHER, NO_RANGE, Fallback, OrderVers
 from rer_numba.orderers.tables import tabulate
 from rer_numba.reader import Reader
 from rer_numba.versions import Version, VersionRange
+from tests.case import Case, Package
+from tests.compare import find_difference
 from tests.order_cases import (
     AS_RELATION,
     FAMILIES,
@@ -52,6 +54,7 @@ from tests.order_cases import (
     rez_key,
     told_packages,
 )
+from tests.product import solve_case
 from tests.version_texts import times
 
 # ------------------------------------------------------------------------------------------------------------- the keys
@@ -142,27 +145,27 @@ MIXED_FAMILIES = PerFamilyOrder(
 )
 
 
-@pytest.mark.parametrize(
-    ("order", "family", "expected"),
-    [
-        (SortedOrder(False), "pymum", "1 2 3"),
-        (SortedOrder(True), "pymum", "3 2 1"),
-        (MIXED_FAMILIES, "pysplit", "7 6 5"),
-        (MIXED_FAMILIES, "python", "2.6.0 2.5.2 2.7.0 2.6.8"),
-        (MIXED_FAMILIES, "timestamped", IN_RANK_3),
-        (MIXED_FAMILIES, "pymum", "1 2 3"),
-        (PerFamilyOrder({"missing_package": NoOrder()}), "missing_package", ""),
-        (PerFamilyOrder({}), "pymum", "3 2 1"),
-        (VersionSplitOrder(Version("2.6.0")), "python", "2.6.0 2.5.2 2.7.0 2.6.8"),
-        (SoftTimestampOrder(3001), "timestamped", "1.1.0 1.0.6 1.0.5 1.1.1 1.2.0 2.0.0 2.1.0 2.1.5"),
-        (SoftTimestampOrder(3001, rank=3), "timestamped", IN_RANK_3),
-        (SoftTimestampOrder(7001, rank=3), "timestamped", "2.1.5 2.1.0 2.0.0 1.2.0 1.1.1 1.1.0 1.0.6 1.0.5"),
-        (SoftTimestampOrder(4001, rank=3), "timestamped", IN_RANK_3),
-        (SoftTimestampOrder(3001), "pymum", "3 2 1"),
-        (SoftTimestampOrder(9999999999, rank=3), "timestamped", "2.1.5 2.1.0 2.0.0 1.2.0 1.1.1 1.1.0 1.0.6 1.0.5"),
-        (SoftTimestampOrder(0, rank=3), "timestamped", "1.0.6 1.0.5 1.1.1 1.1.0 1.2.0 2.0.0 2.1.5 2.1.0"),
-    ],
-)
+REZ_SCENARIOS = [
+    (SortedOrder(False), "pymum", "1 2 3"),
+    (SortedOrder(True), "pymum", "3 2 1"),
+    (MIXED_FAMILIES, "pysplit", "7 6 5"),
+    (MIXED_FAMILIES, "python", "2.6.0 2.5.2 2.7.0 2.6.8"),
+    (MIXED_FAMILIES, "timestamped", IN_RANK_3),
+    (MIXED_FAMILIES, "pymum", "1 2 3"),
+    (PerFamilyOrder({"missing_package": NoOrder()}), "missing_package", ""),
+    (PerFamilyOrder({}), "pymum", "3 2 1"),
+    (VersionSplitOrder(Version("2.6.0")), "python", "2.6.0 2.5.2 2.7.0 2.6.8"),
+    (SoftTimestampOrder(3001), "timestamped", "1.1.0 1.0.6 1.0.5 1.1.1 1.2.0 2.0.0 2.1.0 2.1.5"),
+    (SoftTimestampOrder(3001, rank=3), "timestamped", IN_RANK_3),
+    (SoftTimestampOrder(7001, rank=3), "timestamped", "2.1.5 2.1.0 2.0.0 1.2.0 1.1.1 1.1.0 1.0.6 1.0.5"),
+    (SoftTimestampOrder(4001, rank=3), "timestamped", IN_RANK_3),
+    (SoftTimestampOrder(3001), "pymum", "3 2 1"),
+    (SoftTimestampOrder(9999999999, rank=3), "timestamped", "2.1.5 2.1.0 2.0.0 1.2.0 1.1.1 1.1.0 1.0.6 1.0.5"),
+    (SoftTimestampOrder(0, rank=3), "timestamped", "1.0.6 1.0.5 1.1.1 1.1.0 1.2.0 2.0.0 2.1.5 2.1.0"),
+]
+
+
+@pytest.mark.parametrize(("order", "family", "expected"), REZ_SCENARIOS)
 def test_scenarios_of_rez(order: Any, family: str, expected: str) -> None:
     """test_packages_order.py, where the packages are handed in newest first."""
     listed = sorted(REZ_PACKAGES.get(family, ()), key=lambda package: Version(package[0]), reverse=True)
@@ -175,6 +178,36 @@ def test_scenarios_of_rez(order: Any, family: str, expected: str) -> None:
         tables = encode([PackageData(family, text, timestamp=time) for text, time in listed])
         reader = Reader(tables)
         assert in_places(tables, reader, tabulate(Orderers([order]), tables, reader), family) == expected.split()
+
+
+@pytest.mark.parametrize(("order", "family", "expected"), REZ_SCENARIOS)
+def test_scenarios_of_rez_solved(order: Any, family: str, expected: str) -> None:
+    """The same orders found by solving, of packages and of variants: what a solve chose is taken away for the next."""
+    pods = [order.to_pod()]
+    packages = [Package(name, text, timestamp=time) for name in REZ_PACKAGES for text, time in REZ_PACKAGES[name][::-1]]
+    texts = [text for text, _ in REZ_PACKAGES.get(family, ())]
+    if get_orderer(family, PackageOrderList.from_pod(pods)) != PackageOrderList.from_pod(pods)[0]:
+        expected = " ".join(texts[::-1])  # a solve asks an orderer only about the families it names
+    chosen: list[str] = []
+    for _ in texts:
+        hidden = [f"range({family}=={text})" for text in chosen]
+        options = {"package_orderers": pods, "package_filter": {"excludes": hidden}}
+        chosen.append(_chosen(Case(packages, [family], options), family))
+    assert chosen == expected.split()
+    chosen = []
+    for _ in texts:
+        user = Package("user", "1", variants=[[f"{family}=={text}"] for text in texts if text not in chosen])
+        for request in (["user"], ["user", family]):
+            found = _chosen(Case([*packages, user], request, {"package_orderers": pods}), family)
+        chosen.append(found)
+    assert chosen == expected.split()
+
+
+def _chosen(case: Case, family: str) -> str:
+    """The version of a family that a solve chooses: rez's and ours."""
+    difference = find_difference(case)
+    assert difference is None, str(difference)
+    return next(version for name, version, _ in solve_case(case).resolved if name == family)
 
 
 def test_soft_timestamp_without_times() -> None:

@@ -227,7 +227,7 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
     for override in PROJECT["tool"]["mypy"]["overrides"]:
         if "disallow_untyped_defs" in override:
             lenient.update(name.removeprefix("rer_numba.") for name in override["module"])
-    assert lenient == KERNEL_MODULES - {"_jit", "schema", "state"}
+    assert lenient == KERNEL_MODULES - {"_jit", "policy", "schema", "state"}
 
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:

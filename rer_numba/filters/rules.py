@@ -101,6 +101,9 @@ class Rule:
         """Give what tells the rule from those that match other packages. Not asked of custom rules."""
         raise NotImplementedError
 
+    def __str__(self) -> str:
+        return object.__repr__(self)  # of a class that gives none
+
     def __repr__(self) -> str:
         return str(self)
 

@@ -99,9 +99,13 @@ class Orderers:
 
         return OrderKeys(self, packages_of)
 
+    def leaves(self) -> Iterator[PackageOrder]:
+        """All orderers, those within a `PerFamilyOrder` instead of it."""
+        return _flattened(self._orders)
+
     def use_rez(self) -> bool:
         """Tell whether an orderer expects rez's own versions."""
-        return any(isinstance(order, CustomOrder) and order.from_rez for order in _flattened(self._orders))
+        return any(isinstance(order, CustomOrder) and order.from_rez for order in self.leaves())
 
     def to_pod(self) -> list[dict[str, Any]]:
         """Give them in rez's configuration form; ConfigurationError if one has none."""
@@ -237,3 +241,6 @@ _FROM_POD: dict[str, Callable[[dict[str, Any], object], PackageOrder]] = {
     "per_family": _per_family,
 }
 """How each type is read; what is read is taken out of the settings."""
+
+TYPES = frozenset(_FROM_POD)
+"""The types of rez's own orderers."""

@@ -1,0 +1,1 @@
+"""What needs rez itself, which may be absent: the extra `rez` brings it. Nothing else of rer-numba imports rez."""

@@ -1,0 +1,165 @@
+"""The settings that act on a solve of the command line, and where each of them came from.
+
+What counts, the later the more: the defaults; the options stored in the repository; those of rez, with ``--from-rez``;
+the options of the command line. Rules of ``--exclude`` and ``--include`` are added to the filter, as `rez-env` does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any, NamedTuple
+
+from rer_numba.errors import ConfigurationError
+from rer_numba.options import SolveOptions
+
+
+class Origin(NamedTuple):
+    """Where a setting came from.
+
+    Attributes
+    ----------
+    kind : str
+        "default", "stored", "rez", "environment" or "option".
+    place : str
+        File, variable or option; empty for a default.
+    """
+
+    kind: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.place}".rstrip()
+
+
+class Settings(NamedTuple):
+    """Options and the origin of each, by name."""
+
+    options: SolveOptions
+    origins: dict[str, Origin]
+
+    def replaced(self, origin: Origin, values: dict[str, Any]) -> Settings:
+        """The same with some options that came from elsewhere."""
+        return Settings(self.options._replace(**values), {**self.origins, **dict.fromkeys(values, origin)})
+
+
+def effective(arguments: argparse.Namespace, stored: SolveOptions, path: str | None) -> Settings:
+    """What a solve uses.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        Of `rer_numba.cli.add_settings`.
+    stored : SolveOptions
+        Those of the repository.
+    path : str or None
+        Its file.
+
+    Raises
+    ------
+    ConfigurationError, VersionError
+        A value cannot be used; the text names it and its file.
+    OSError
+        A file cannot be read.
+    """
+    settings = Settings(SolveOptions(), dict.fromkeys(SolveOptions._fields, Origin("default")))
+    if stored != SolveOptions():
+        settings = settings.replaced(Origin("stored", path or ""), stored._asdict())
+    if arguments.from_rez:
+        settings = _from_rez(settings)
+    settings = _from_options(settings, arguments)
+    return Settings(settings.options.read(), settings.origins)
+
+
+def _from_rez(settings: Settings) -> Settings:
+    options = SolveOptions.from_rez()
+    from rer_numba.rez_bridge.configured import origins
+
+    for name, (kind, place) in origins().items():
+        settings = settings.replaced(Origin(kind, place), {name: getattr(options, name)})
+    return settings
+
+
+def _from_options(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    if arguments.variant_select_mode:
+        settings = settings.replaced(
+            Origin("option", "--variant-select-mode"), {"variant_select_mode": arguments.variant_select_mode}
+        )
+    if arguments.orderers:
+        orderers = read_setting(arguments.orderers, "package_orderers")
+        settings = settings.replaced(
+            Origin("option", f"--orderers {arguments.orderers}"), {"package_orderers": orderers}
+        )
+    settings = _filtered(settings, arguments)
+    if arguments.time is not None:
+        settings = settings.replaced(Origin("option", "--time"), {"timestamp": arguments.time})
+    if arguments.building:
+        settings = settings.replaced(Origin("option", "--building"), {"building": True})
+    if arguments.no_error_on_missing:
+        settings = settings.replaced(
+            Origin("option", "--no-error-on-missing"), {"error_on_missing_variant_requires": False}
+        )
+    if arguments.no_implicit:
+        settings = settings.replaced(Origin("option", "--no-implicit"), {"implicit_packages": ()})
+    return settings
+
+
+def _filtered(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """Replace the filter, then add rules to it. Ports: rez.cli.env.command (rez 3.4.0)."""
+    if arguments.filter:
+        given = read_setting(arguments.filter, "package_filter")
+        settings = settings.replaced(Origin("option", f"--filter {arguments.filter}"), {"package_filter": given})
+    if not (arguments.exclude or arguments.include):
+        return settings
+    from rer_numba.filters import PackageFilterList, as_package_filter
+    from rer_numba.filters.rules import Rule
+
+    found = as_package_filter(settings.options.package_filter)
+    combined = PackageFilterList() if found is None else found.copy()
+    for add, name in ((combined.add_exclusion, "exclude"), (combined.add_inclusion, "include")):
+        for rule in getattr(arguments, name) or ():
+            try:
+                add(Rule.parse_rule(rule))
+            except ConfigurationError as error:
+                raise ConfigurationError(f"--{name}: {error}") from None
+    names = [name for name in ("exclude", "include") if getattr(arguments, name)]
+    place = " and ".join(f"--{name}" for name in names)
+    before = settings.origins["package_filter"]
+    origin = Origin("option", place) if before.kind == "default" else Origin(before.kind, f"{before.place} and {place}")
+    return settings.replaced(origin, {"package_filter": combined})
+
+
+# ------------------------------------------------------------------------------------------------------------ files
+def read_setting(path: str, name: str) -> Any:
+    """Read orderers or a filter from a file: JSON, or this setting of a configuration file of rez if rez is there.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be used; the text names it, and the value.
+    OSError
+        It cannot be read.
+    """
+    if os.path.splitext(path)[1] in (".py", ".yaml", ".yml") or os.path.basename(path).endswith("rezconfig"):
+        from rer_numba.rez_bridge.configured import setting_of_file
+
+        return setting_of_file(path, name)
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{path}: no JSON: {error}; configuration files of rez must be named .py, .yaml or rezconfig"
+        ) from None
+    if isinstance(value, dict) and name in value:
+        value = value[name]
+    # as a part of options, so that what is refused there is refused here
+    return getattr(SolveOptions.from_json(json.dumps({name: value}), path), name)
+
+
+def read_options(path: str) -> SolveOptions:
+    """Read options from a JSON file. Raises `ConfigurationError` and `OSError` as `read_setting` does."""
+    with open(path, "rb") as file:
+        return SolveOptions.from_json(file.read(), path)
