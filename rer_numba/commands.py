@@ -194,7 +194,7 @@ def shown_options(options: SolveOptions) -> dict[str, Any]:
     from rer_numba.errors import ConfigurationError
     from rer_numba.stored_policy import filter_to_pod, orderers_to_pod
 
-    pod: dict[str, Any] = options._asdict()
+    pod = options.values()
     for name, as_pod in (("package_orderers", orderers_to_pod), ("package_filter", filter_to_pod)):
         try:
             pod[name] = as_pod(pod[name])

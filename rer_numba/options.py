@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from rer_numba.errors import ConfigurationError, PackageRequestError, VersionError
 from rer_numba.requirements import as_requirement
@@ -12,7 +13,8 @@ from rer_numba.requirements import as_requirement
 VARIANT_SELECT_MODES = ("version_priority", "intersection_priority")
 
 
-class SolveOptions(NamedTuple):
+@dataclass(frozen=True)
+class SolveOptions:
     """The settings that act on a solve. The defaults are rez's own, less the implicit packages.
 
     Attributes
@@ -78,9 +80,9 @@ class SolveOptions(NamedTuple):
             raise ConfigurationError(f"{where}: no JSON: {error}") from None
         if not isinstance(given, dict):
             raise ConfigurationError(f"{where}: options must be an object of settings, not {given!r}")
-        unknown = [name for name in given if name not in cls._fields]
+        unknown = [name for name in given if name not in cls.names()]
         if unknown:
-            raise ConfigurationError(f"{where}: there is no option {unknown[0]!r}; there are {', '.join(cls._fields)}")
+            raise ConfigurationError(f"{where}: there is no option {unknown[0]!r}; there are {', '.join(cls.names())}")
         try:
             _require_known_keys(given.get("package_filter"))
             return cls(**given).read()
@@ -102,7 +104,7 @@ class SolveOptions(NamedTuple):
         from rer_numba.stored_policy import filter_to_pod, orderers_to_pod
 
         return {
-            **self.checked()._asdict(),
+            **self.checked().values(),
             "package_orderers": orderers_to_pod(self.package_orderers),
             "package_filter": filter_to_pod(self.package_filter),
             "implicit_packages": [str(item) for item in self.implicit_packages],
@@ -127,6 +129,15 @@ class SolveOptions(NamedTuple):
             as_package_filter(self.package_filter)
         return checked
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all options."""
+        return tuple([field.name for field in fields(cls)])
+
+    def values(self) -> dict[str, Any]:
+        """All options by name."""
+        return {name: getattr(self, name) for name in self.names()}
+
     def is_plain(self) -> bool:
         """True when nothing is hidden and the default order kept, so that no policy is needed."""
         return (
@@ -144,10 +155,10 @@ class SolveOptions(NamedTuple):
         TypeError
             There is no such option.
         """
-        unknown = set(overrides) - set(self._fields)
+        unknown = set(overrides) - set(self.names())
         if unknown:
-            raise TypeError(f"there is no option {min(unknown)!r}; there are {', '.join(self._fields)}")
-        return self._replace(**overrides)
+            raise TypeError(f"there is no option {min(unknown)!r}; there are {', '.join(self.names())}")
+        return replace(self, **overrides)
 
     def checked(self) -> SolveOptions:
         """The same options, known to be of the right types.
@@ -169,7 +180,7 @@ class SolveOptions(NamedTuple):
                 raise ConfigurationError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.timestamp is not None and (isinstance(self.timestamp, bool) or not isinstance(self.timestamp, int)):
             raise ConfigurationError(f"timestamp must be a whole number of seconds or None, not {self.timestamp!r}")
-        return self._replace(implicit_packages=_as_texts(self.implicit_packages))
+        return replace(self, implicit_packages=_as_texts(self.implicit_packages))
 
 
 def _require_known_keys(package_filter: Any) -> None:

@@ -214,7 +214,10 @@ class Repository:
         ValueError, ConfigurationError, VersionError
             An option has a value that cannot be used; the text names it.
         """
-        options = (options or self.options).with_overrides(overrides).checked()
+        options = self.options if options is None else options
+        if not isinstance(options, SolveOptions):
+            raise TypeError(f"options must be SolveOptions, not {type(options).__name__}: {options!r}")
+        options = options.with_overrides(overrides).checked()
         view = self._view(options.building)
         policy = view.policy(options)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rer_numba.errors import ConfigurationError
@@ -41,7 +42,7 @@ class Settings(NamedTuple):
 
     def replaced(self, origin: Origin, values: dict[str, Any]) -> Settings:
         """The same with some options that came from elsewhere."""
-        return Settings(self.options._replace(**values), {**self.origins, **dict.fromkeys(values, origin)})
+        return Settings(replace(self.options, **values), {**self.origins, **dict.fromkeys(values, origin)})
 
 
 def effective(arguments: argparse.Namespace, stored: SolveOptions, path: str | None) -> Settings:
@@ -63,9 +64,9 @@ def effective(arguments: argparse.Namespace, stored: SolveOptions, path: str | N
     OSError
         A file cannot be read.
     """
-    settings = Settings(SolveOptions(), dict.fromkeys(SolveOptions._fields, Origin("default")))
+    settings = Settings(SolveOptions(), dict.fromkeys(SolveOptions.names(), Origin("default")))
     if stored != SolveOptions():
-        settings = settings.replaced(Origin("stored", path or ""), stored._asdict())
+        settings = settings.replaced(Origin("stored", path or ""), stored.values())
     if arguments.from_rez:
         settings = _from_rez(settings)
     settings = _from_options(settings, arguments)

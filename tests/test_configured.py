@@ -194,13 +194,14 @@ def test_a_bad_file(tmp_path: Path) -> None:
 def test_an_orderer_registered_with_rez(tmp_path: Path) -> None:
     """rez makes it, also within a per_family; it cannot be stored."""
     program = """
+import dataclasses
 import rez.package_order
 class Alphabetical(rez.package_order.SortedOrder):
     name = "alphabetical"
 rez.package_order.register_orderer(Alphabetical)
 from rer_numba import PackageData, Repository, SolveOptions
 from rer_numba.errors import ConfigurationError
-options = SolveOptions.from_rez()._replace(implicit_packages=())
+options = dataclasses.replace(SolveOptions.from_rez(), implicit_packages=())
 repo = Repository.from_packages([PackageData("a", "1"), PackageData("a", "2")], options=options)
 print(repo.solve(["a"]).resolved)
 try:

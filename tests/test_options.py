@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,8 @@ def test_json_says_everything() -> None:
     text = OPTIONS.to_json()
     again = SolveOptions.from_json(text)
     assert again.to_json() == text
-    for name in set(SolveOptions._fields) - {"package_orderers", "package_filter"}:
-        assert getattr(again, name) == getattr(OPTIONS, name) != SolveOptions._field_defaults[name], name
+    for name in set(SolveOptions.names()) - {"package_orderers", "package_filter"}:
+        assert getattr(again, name) == getattr(OPTIONS, name) != getattr(SolveOptions(), name), name
     assert SolveOptions.from_json("{}") == SolveOptions.from_json(SolveOptions().to_json()) == SolveOptions()
 
 
@@ -149,7 +150,7 @@ def test_a_file_stores_them(tmp_path: Path) -> None:
     assert opened.options.to_json() == OPTIONS.to_json()
     assert opened.fingerprint == repository.fingerprint
     # they may be changed, and taken away again
-    opened.options = opened.options._replace(timestamp=5)
+    opened.options = replace(opened.options, timestamp=5)
     opened.save(tmp_path / "other.rer")
     assert Repository.open(tmp_path / "other.rer").options.timestamp == 5
     opened.options = SolveOptions()
