@@ -25,7 +25,7 @@ from rer_numba import engine, state
 from rer_numba.native.sources import KERNEL_SOURCES
 from tests.case import Case, Package, load_case_files
 from tests.compare import our_answer
-from tests.large_cases import large_case
+from tests.large_cases import crowded_case, large_case
 from tests.oracle import Answer
 from tests.product import answer_of, repository_of
 from tests.random_cases import random_case
@@ -38,14 +38,15 @@ TINY = {name: 64 if name == "scope" else 1 for name in state.GROUPS}
 class Task(TypedDict, total=False):
     """What a child is to do.
 
-    Seeds of random cases, of those with broken packages and of those with large families; numbers of families that a
-    request asks for, and that a package requires; numbers of golden requests; and another task, to be solved with the
-    smallest work arrays.
+    Seeds of random cases, of those with broken packages, with large families and with a crowd; numbers of families
+    that a request asks for, and that a package requires; numbers of golden requests; and another task, to be solved
+    with the smallest work arrays.
     """
 
     seeds: list[int]
     broken: list[int]
     large: list[int]
+    crowded: list[int]
     wide: list[int]
     branching: list[int]
     golden: list[int]
@@ -84,6 +85,7 @@ def cases_of(task: Task) -> list[Case]:
         *map(random_case, task.get("seeds", [])),
         *map(broken_case, task.get("broken", [])),
         *map(large_case, task.get("large", [])),
+        *map(crowded_case, task.get("crowded", [])),
         *map(wide_case, task.get("wide", [])),
         *map(branching_case, task.get("branching", [])),
     ]

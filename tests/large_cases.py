@@ -7,17 +7,16 @@ released again and again: '1.2' also as '1.2.1', '1.2.2', ... which most ranges 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.case import Case, Package
-from tests.oracle import ask_rez
 from tests.random_cases import random_case
 
 MAX_VARIANTS = 300
 """Of one family, more or less."""
-CROWD_SPLITS = 6
-CROWD = 150
-"""Families of a crowded case; about half of them are part of its solution."""
+CROWD = (70, 180)
+"""Packages of a crowd; about half of them are in the request."""
 
 
 def large_case(seed: int) -> Case:
@@ -54,50 +53,29 @@ def _released(rng: random.Random, package: Package, releases: int) -> list[Packa
 
 
 def crowded_case(seed: int) -> Case:
-    """Make a case of several small ones side by side, so that a solve has more than 64 scopes.
+    """Make the case of this seed: a random case among a crowd of packages that need no choice.
 
-    Each gets names of its own. Together they have few splits, since every failed phase makes rez go through all of
-    them, whose number doubles with each. The last part may have no solution, if that shows at once.
+    They are requested between the others and required by some of them, so that the scopes which matter stand far apart.
     """
     rng = random.Random(f"rer-crowded-{seed}")
-    parts: list[Case] = []
-    splits = CROWD_SPLITS
-    while sum(len({package.name for package in part.packages}) for part in parts) < CROWD:
-        part = random_case(rng.randrange(1_000_000))
-        answer = ask_rez(part.packages, part.requests, **part.options)
-        if answer.status == "solved" and answer.num_fails == 0 and answer.num_solves <= splits + 1:
-            parts.append(part)
-            splits -= answer.num_solves - 1
-    parts.append(_last_part(rng))
-    packages: list[Package] = []
-    requests: list[str] = []
-    for number, part in enumerate(parts):
-        prefix = rng.choice("aMz_") + str(number)
-        packages += [_renamed(package, prefix) for package in part.packages]
-        requests += [_prefixed(text, prefix) for text in part.requests]
+    case = random_case(rng.randrange(1_000_000))
+    crowd = [rng.choice(("A", "m", "z")) + f"_{number}" for number in range(rng.randint(*CROWD))]
+    packages = [_mingling(rng, package, crowd, 0.2, ("", "-1", "!")) for package in case.packages]
+    names = list(dict.fromkeys(package.name for package in case.packages)) or crowd
+    for position, name in enumerate(crowd):
+        later = crowd[position + 1 :]
+        one = Package(name, "1", rng.sample(later, min(len(later), rng.randint(0, 2))))
+        packages += [_mingling(rng, one, names, 0.02, ("",)), Package(name, "2")]
+    requests = list(case.requests)
+    for name in rng.sample(crowd, len(crowd) // 2):
+        requests.insert(rng.randint(0, len(requests)), f"{name}-1")
     rng.shuffle(packages)
-    rng.shuffle(requests)
-    return Case(packages, requests, parts[-1].options, f"crowded={seed}")
+    return Case(packages, requests, case.options, f"crowded={seed} {case.origin}")
 
 
-def _last_part(rng: random.Random) -> Case:
-    while True:
-        part = random_case(rng.randrange(1_000_000))
-        if ask_rez(part.packages, part.requests, **part.options).num_solves <= 1:
-            return part
-
-
-def _renamed(package: Package, prefix: str) -> Package:
-    return replace(
-        package,
-        name=prefix + package.name,
-        requires=[_prefixed(text, prefix) for text in package.requires],
-        variants=[[_prefixed(text, prefix) for text in variant] for variant in package.variants],
-        build_requires=[_prefixed(text, prefix) for text in package.build_requires],
-    )
-
-
-def _prefixed(text: str, prefix: str) -> str:
-    """The requirement with a longer name."""
-    start = len(text) - len(text.lstrip("!~."))
-    return text[:start] + prefix + text[start:]
+def _mingling(rng: random.Random, package: Package, names: list[str], chance: float, forms: Sequence[str]) -> Package:
+    """The package, which may require one more; '!' stands for a conflict with version 2."""
+    if rng.random() >= chance:
+        return package
+    name, form = rng.choice(names), rng.choice(forms)
+    return replace(package, requires=[*package.requires, f"!{name}-2" if form == "!" else name + form])

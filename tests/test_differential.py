@@ -20,7 +20,7 @@ from rez.version import VersionError
 from rer_numba import Repository, SolveResult
 from tests.case import Case, Package, load_case_files
 from tests.compare import assert_equal, find_difference, our_answer, violations
-from tests.large_cases import large_case
+from tests.large_cases import crowded_case, large_case
 from tests.oracle import Answer
 from tests.product import answer_of, as_requests, repository_of, solve_case
 from tests.random_cases import random_case
@@ -49,10 +49,11 @@ def test_random_cases(seeds: range) -> None:
         assert_equal(random_case(seed))
 
 
+@pytest.mark.parametrize("make", [large_case, crowded_case])
 @pytest.mark.parametrize("first", range(0, N_LARGE, LARGE_CHUNK))
-def test_large_families(first: int) -> None:
-    """Masks of several words. rez takes minutes where many releases have to be gone through, so those are left out."""
-    cases = [case for case in map(large_case, range(first, first + LARGE_CHUNK)) if _steps(case) <= LARGE_STEPS]
+def test_large_cases(make: Callable[[int], Case], first: int) -> None:
+    """Sets of several words. rez takes minutes where many releases have to be gone through, so those are left out."""
+    cases = [case for case in map(make, range(first, first + LARGE_CHUNK)) if _steps(case) <= LARGE_STEPS]
     assert len(cases) > 0.8 * LARGE_CHUNK
     for case in cases:
         assert_equal(case)

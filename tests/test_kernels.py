@@ -31,16 +31,18 @@ CHECKED: Task = {
     "seeds": list(range(150)),
     "broken": list(range(60)),
     "large": list(range(18)),
+    "crowded": list(range(30)),
     "wide": [63, 64, 65, 300],
     "branching": [63, 64, 300],
     "golden": GOLDEN,
-    "tiny": {"seeds": list(range(150, 220)), "large": [18], "wide": [65, 300], "golden": GOLDEN[:2]},
+    "tiny": {"seeds": list(range(150, 220)), "crowded": [30, 31, 32, 33], "wide": [65, 300], "golden": GOLDEN[:2]},
 }
 UNCOMPILED: Task = {
     # the lines that few cases reach: 161 x = y in a reduction, 377 and 1406 ranges, 693 ephemerals in conflict
     "seeds": [*range(60), 161, 377, 693, 1406],
     "broken": [*range(40), 102],
     "large": [3, 5, 37],
+    "crowded": [0, 1, 2],
     "wide": [70, 300],
     "golden": [0, 4],
     "tiny": {"seeds": [*range(300, 320), 149], "large": [16], "branching": [70]},
