@@ -28,7 +28,6 @@ from rer_numba.state import (
     SCOPE_ROOM,
     SLICE,
     SLOT_ROOM,
-    SPLIT_POSITION,
     STACK_DEPTH,
     STACK_FIRST_SLOT,
     STACK_N_CUTS,
@@ -310,7 +309,6 @@ def pop_phase(t, w):
     split = np.int64(w.stack[record + STACK_SPLIT])
     set_bit(w.changed, 0, split)
     set_bit(w.fresh, 0, split)
-    w.head[SPLIT_POSITION] = split
     w.head[N_SLOTS] = w.stack[record + STACK_N_SLOTS]
     w.head[N_WORDS] = w.stack[record + STACK_N_WORDS]
     w.head[N_CUTS] = w.stack[record + STACK_N_CUTS]

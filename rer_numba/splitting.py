@@ -22,7 +22,6 @@ from rer_numba.state import (
     ORDERS_PAIRS,
     SPLIT_FIRST,
     SPLIT_NEXT,
-    SPLIT_POSITION,
     STAMP,
 )
 
@@ -45,7 +44,6 @@ def split(t, w):
     push_phase(w, position, next_slot)
     put_slot(w, position, new_slice(w, w.scratch, np.int64(0), words, slot, SPLIT_FIRST))
     set_bit(w.changed, 0, position)
-    w.head[SPLIT_POSITION] = position
 
 
 @kernel

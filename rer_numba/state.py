@@ -61,9 +61,8 @@ if TYPE_CHECKING:
     REASON_SCOPE,  # position
     REASON_OTHER,  # second position, contribution, package or variant
     N_RESULTS,
-    SPLIT_POSITION,
     HEAD_SIZE,
-) = range(32)
+) = range(31)
 
 # --- status of a solve or of a phase
 (PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED) = range(8)
