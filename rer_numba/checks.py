@@ -26,6 +26,7 @@ _PARTITIONS = {
     "package_variant_offsets": "variant",
     "family_mention_offsets": "mention",
     "mention_link_offsets": "link",
+    "folder_watch_offsets": "watch",
 }
 
 
@@ -71,6 +72,8 @@ def _check_columns(tables: Tables, building_absent: bool) -> str | None:
         array = getattr(tables, column.name)
         if building_absent and column.name.startswith(BUILDING):
             problem = "is not empty although the building set is absent" if len(array) else None
+        elif column.source and len(tables.location_text) == 0:
+            problem = "is not empty although there are no locations" if len(array) else None
         else:
             problem = _check_values(tables, column, array)
         if problem:

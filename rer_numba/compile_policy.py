@@ -165,7 +165,7 @@ def _put_orders(policy: Policy, tables: Tables, reader: Reader, orders: OrderTab
     policy.put(
         family_reordered=orders.family_reordered,
         package_place=orders.package_place,
-        requirement_rank=orders.requirement_order_rank,
+        requirement_rank=orders.requirement_rank,
     )
     if not orders.mixed:
         return

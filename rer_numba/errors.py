@@ -122,6 +122,45 @@ class RepositoryVersionError(RepositoryFileError):
     """The file was written by a version of rer-numba whose layout this one does not read."""
 
 
+class NeedsRezError(RerError):
+    """Only rez could say what a package file means, and rez is not installed.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    reason : str
+        Why it could not be read without rez.
+    """
+
+    remedy = "install rez with: pip install 'rer-numba[rez]'"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}, so only rez can read it; {self.remedy}, and encode again"
+
+
+class StaleRepositoryError(RerError):
+    """The package folders have changed since the repository was encoded.
+
+    Parameters
+    ----------
+    path : str
+        The first thing found to be different.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} has changed since the repository was encoded; bring it up to date with `rer-numba refresh`"
+
+
 class SolveLimitError(RerError):
     """A solve would need more room than it may have.
 

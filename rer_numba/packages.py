@@ -3,7 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from rer_numba import errors
+
+LATE = "LateBinding"
+"""The `BrokenValue.error_type` of an attribute that is a late function: only rez, in a solve, could say its value."""
+
+
+class BrokenValue(NamedTuple):
+    """What rez raises when an attribute of a package is read.
+
+    Attributes
+    ----------
+    error_type : str
+        Name of the exception class, or `LATE`.
+    text : str
+        Its text; of a late function, a sentence that names the attribute.
+    """
+
+    error_type: str
+    text: str
+
+    def exception(self) -> Exception:
+        """The exception, of the class in `rer_numba.errors` that has this name; `RerError` when there is none."""
+        kind = getattr(errors, self.error_type, errors.RerError)
+        raised: Exception = kind(self.text)
+        return raised
+
+
+_T = TypeVar("_T")
+
+
+def _sound(value: _T | BrokenValue) -> _T:
+    if isinstance(value, BrokenValue):
+        raise value.exception()
+    return value
 
 
 def _texts(values: Iterable[Any] | None, what: str, name: str, version: str) -> tuple[str, ...]:
@@ -42,18 +77,19 @@ class PackageData:
     Attributes
     ----------
     name, version, requires, variants, build_requires, timestamp, uri
-        As handed in. Packages do not change: the lists are copies.
+        As handed in. Packages do not change: the lists are copies. Reading an attribute that `as_found` was told is
+        broken raises what rez raises.
     """
 
-    __slots__ = ("_build_requires", "_requires", "_variants", "name", "timestamp", "uri", "version")
+    __slots__ = ("_build_requires", "_requires", "_timestamp", "_variants", "name", "uri", "version")
 
     name: str
     version: str
-    timestamp: int | None
     uri: str | None
-    _requires: tuple[str, ...]
-    _variants: tuple[tuple[str, ...], ...]
-    _build_requires: tuple[str, ...]
+    _requires: tuple[str, ...] | BrokenValue
+    _variants: tuple[tuple[str, ...], ...] | BrokenValue
+    _build_requires: tuple[str, ...] | BrokenValue
+    _timestamp: int | BrokenValue | None
 
     def __init__(
         self,
@@ -74,7 +110,7 @@ class PackageData:
         put(self, "_requires", _texts(requires, "requires", name, version))
         put(self, "_variants", tuple([_texts(item, "a variant", name, version) for item in variants or ()]))
         put(self, "_build_requires", _texts(build_requires, "build_requires", name, version))
-        put(self, "timestamp", timestamp)
+        put(self, "_timestamp", timestamp)
         put(self, "uri", uri)
 
     def __setattr__(self, field: str, value: object) -> None:
@@ -83,17 +119,46 @@ class PackageData:
     @property
     def requires(self) -> list[str]:
         """Requirements of all variants."""
-        return list(self._requires)
+        return list(_sound(self._requires))
 
     @property
     def variants(self) -> list[list[str]]:
         """More requirements, a list for each variant."""
-        return [list(variant) for variant in self._variants]
+        return [list(variant) for variant in _sound(self._variants)]
 
     @property
     def build_requires(self) -> list[str]:
         """Requirements that join in when building."""
-        return list(self._build_requires)
+        return list(_sound(self._build_requires))
+
+    @property
+    def timestamp(self) -> int | None:
+        """Release time in seconds since 1970, or None."""
+        return _sound(self._timestamp)
+
+    @classmethod
+    def as_found(
+        cls,
+        name: str,
+        version: str,
+        requires: Sequence[str] | BrokenValue | None = None,
+        variants: Sequence[Sequence[str]] | BrokenValue | None = None,
+        *,
+        build_requires: Sequence[str] | BrokenValue | None = None,
+        timestamp: int | BrokenValue | None = None,
+        uri: str | None = None,
+    ) -> PackageData:
+        """Make a package some of whose attributes cannot be read: a `BrokenValue` in place of each.
+
+        The package is broken where rez would find it broken, and only a solve that reads such an attribute fails.
+        """
+        given = {"requires": requires, "variants": variants, "build_requires": build_requires, "timestamp": timestamp}
+        broken = {key: value for key, value in given.items() if isinstance(value, BrokenValue)}
+        sound: dict[str, Any] = {key: value for key, value in given.items() if key not in broken}
+        package = cls(name, version, **sound, uri=uri)
+        for key, value in broken.items():
+            object.__setattr__(package, f"_{key}", value)
+        return package
 
     @classmethod
     def from_rez(cls, package: Any) -> PackageData:
@@ -123,22 +188,31 @@ class PackageData:
         return cls(name, version, requires, variants)
 
     def _fields(self) -> tuple[object, ...]:
-        return (self.name, self.version, self._requires, self._variants, self._build_requires, self.timestamp, self.uri)
+        return self.name, self.version, *self._values(), self.uri
+
+    def _values(self) -> tuple[object, ...]:
+        return self._requires, self._variants, self._build_requires, self._timestamp
+
+    def _identity(self) -> tuple[object, ...]:
+        # a BrokenValue equals the plain tuple of its two texts, which would be two requirements
+        return *self._fields(), *(isinstance(value, BrokenValue) for value in self._values())
 
     def __eq__(self, other: object) -> bool:
-        return self._fields() == other._fields() if isinstance(other, PackageData) else NotImplemented
+        return self._identity() == other._identity() if isinstance(other, PackageData) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._fields())
+        return hash(self._identity())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, self._fields()
 
     def __repr__(self) -> str:
-        return f"PackageData({self.name!r}, {self.version!r}, {self.requires!r}, {self.variants!r})"
+        requires = self._requires if isinstance(self._requires, BrokenValue) else self.requires
+        variants = self._variants if isinstance(self._variants, BrokenValue) else self.variants
+        return f"PackageData({self.name!r}, {self.version!r}, {requires!r}, {variants!r})"
 
 
 def _rebuild(
-    name: str, version: str, requires: Any, variants: Any, build: Any, timestamp: int | None, uri: str | None
+    name: str, version: str, requires: Any, variants: Any, build: Any, timestamp: Any, uri: str | None
 ) -> PackageData:
-    return PackageData(name, version, requires, variants, build_requires=build, timestamp=timestamp, uri=uri)
+    return PackageData.as_found(name, version, requires, variants, build_requires=build, timestamp=timestamp, uri=uri)

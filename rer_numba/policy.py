@@ -80,7 +80,7 @@ class Policy:
         arrays = {array.name: np.zeros(0, array.dtype) for array in POLICY}
         arrays["family_absent"] = np.zeros(n_families, np.uint8)
         arrays["family_reordered"] = np.zeros(n_families, np.uint8)
-        arrays["requirement_rank"] = tables.requirement_order_rank
+        arrays["requirement_rank"] = tables.requirement_range
         self.arrays = PolicyArrays(**arrays)
         self.source: object = None
         self.filters = False

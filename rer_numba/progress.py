@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rer_numba.tables_text import Table
 
 T = TypeVar("T")
+
+OnProgress = Callable[[str, int, int], None]
+"""Takes what is going on, how much is done, and how much there is."""
 
 SHOWN_AFTER = 2.0
 """Seconds that work may take before anybody wants to know how it goes on."""
@@ -89,6 +93,28 @@ class Progress:
         if self._wrote:
             say(f"\r{'':{self._wrote}}\r")
             self._wrote = 0
+
+
+def tell_nobody(what: str, done: int, total: int) -> None:
+    """Take no notice of progress."""
+
+
+@contextmanager
+def reported(progress: bool | OnProgress) -> Iterator[OnProgress]:
+    """Give a function to report progress to: it shows it, hands it on, or takes no notice.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        True: show it, see `Progress`. A callable is given back.
+    """
+    if callable(progress):
+        yield progress
+    elif progress:
+        with Progress() as shown:
+            yield shown.show
+    else:
+        yield tell_nobody
 
 
 def _is_terminal() -> bool:

@@ -1,8 +1,8 @@
 """Replaces a file in one step: readers see the old one or the new one, whatever happens in between.
 
 The new content goes into a temporary file in the same folder, reaches the disk, and only then takes the name. A process
-that is killed in between leaves its temporary file behind; the next one that replaces the same file removes it after an
-hour.
+that is killed in between leaves its temporary file behind. The next one that replaces the same file removes it: at once
+when the dead process ran on the same host, else after an hour.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from rer_numba.errors import RepositoryFileError
+from rer_numba.locks import is_litter, target_of_temporary, temporary_name
 
-STALE_SECONDS = 3600.0
+_PATIENCE = 2.0
+"""Windows: seconds to wait for those who have the old file open just now."""
 
 
 def replace_file(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None]) -> None:
@@ -38,8 +40,8 @@ def replace_file(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None])
     """
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    _sweep(folder, name)
-    temporary = os.path.join(folder, f"{_prefix(name)}{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    sweep_temporary(folder, {name, f"{name}.lock"}.__contains__)
+    temporary = temporary_name(target)
     try:
         try:
             _write_through(temporary, fill)
@@ -54,8 +56,15 @@ def replace_file(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None])
         raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 
-def _prefix(name: str) -> str:
-    return f"{name}.rer-numba-writes-"
+def sweep_temporary(folder: str, is_target: Callable[[str], bool]) -> None:
+    """Remove the temporary files that dead writers left for the targets in question, given by their names."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            target = target_of_temporary(entry.name)
+            if target is not None and is_target(target):
+                with contextlib.suppress(OSError):
+                    if is_litter(entry.name, entry.stat(follow_symlinks=False).st_mtime):
+                        os.unlink(entry.path)
 
 
 def _write_through(path: str, fill: Callable[[BinaryIO], None]) -> None:
@@ -71,11 +80,15 @@ def _keep_permissions(old: str, new: str) -> None:
 
 
 def _rename(temporary: str, target: str) -> None:
-    try:
-        os.replace(temporary, target)
-    except PermissionError as error:
-        problem = f"cannot be replaced ({error.strerror}); on Windows, a process has it open"
-        raise RepositoryFileError(target, problem, "end that process, or write to another name") from error
+    deadline = time.monotonic() + (_PATIENCE if os.name == "nt" else 0.0)
+    while True:
+        try:
+            return os.replace(temporary, target)
+        except PermissionError as error:
+            if time.monotonic() >= deadline:
+                problem = f"cannot be replaced ({error.strerror}); on Windows, a process has it open"
+                raise RepositoryFileError(target, problem, "end that process, or write to another name") from error
+        time.sleep(0.02)
 
 
 def _sync_folder(folder: str) -> None:
@@ -86,14 +99,3 @@ def _sync_folder(folder: str) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _sweep(folder: str, name: str) -> None:
-    """Remove temporary files of the same target that a killed process left behind."""
-    oldest = time.time() - STALE_SECONDS
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(_prefix(name)) and entry.name.endswith(".tmp"):
-                with contextlib.suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                        os.unlink(entry.path)

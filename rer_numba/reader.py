@@ -8,6 +8,7 @@ from rer_numba import schema
 from rer_numba.requests import REMEMBERED, Lookup
 from rer_numba.requirements import Requirement
 from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, IntArray, Tables
+from rer_numba.uris import join_uri
 from rer_numba.version_order import Bound, Cut, Version
 from rer_numba.versions import VersionRange
 
@@ -80,11 +81,12 @@ class Reader(Lookup):
 
     def package_uri(self, package: int, name: str) -> str:
         """The uri it was handed in with, or one made of its name and version."""
-        text_id = self._tables.package_uri_text[package]
-        if text_id != NONE:
-            return self.text(text_id)
+        head = self._tables.package_uri_text[package]
         version = self.package_version(package)
-        return f"{name}/{version}/package.py" if version else f"{name}/package.py"
+        if head == NONE:
+            return f"{name}/{version}/package.py" if version else f"{name}/package.py"
+        tail = self._tables.package_uri_tail_text[package]
+        return join_uri(self.text(head), None if tail == NONE else self.text(tail), name, version)
 
     def given_rank(self, package: int) -> int:
         """Its place in the order the family was handed in."""

@@ -3,78 +3,57 @@
 from __future__ import annotations
 
 import os
-import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
 
-from rer_numba import state
-from rer_numba.engine import Engine, Session
-from rer_numba.errors import PackageRequestError, RerError, SolveLimitError, VersionError
+from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.options import SolveOptions
-from rer_numba.packages import PackageData
-from rer_numba.reader import Reader
-from rer_numba.requests import EncodedRequest, parse_requests
+from rer_numba.packages import LATE, PackageData
+from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.schema import Tables
+from rer_numba.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from rer_numba.compile_policy import Policies
-    from rer_numba.explain import Explainer
-    from rer_numba.policy import Policy
+    from rer_numba.broken import Broken
+    from rer_numba.paths.settings import PathSettings
+    from rer_numba.progress import OnProgress
+    from rer_numba.storage import Refreshed
+    from rer_numba.store import OpenedFile
 
-OPTIONS = "rer.options"
-"""Entry of a file's metadata: `SolveOptions.to_json` of what its solves use; absent where they are the defaults."""
+Check = Literal["strict", "release", "frozen"]
+OnStale = Literal["refresh", "warn", "error"]
+
+_TRIES = 3
+"""How often a solve is done again because packages change all the time."""
 
 
-class _View:
-    """A repository as one kind of solve sees it: with or without build_requires."""
-
-    def __init__(self, tables: Tables, building: bool) -> None:
-        self.reader = Reader(tables, building)
-        self.engine = Engine(tables, building)
-        self._tables = tables
-        self._idle: list[Session] = []
-        self._policies: Policies | None = None
-
-    def policy(self, options: SolveOptions) -> Policy | None:
-        """What these options hide and prefer; None for nothing."""
-        if options.is_plain():
-            return None
-        if self._policies is None:
-            from rer_numba.compile_policy import Policies
-
-            self._policies = Policies(self._tables, self.reader)
-        return self._policies.get(options)
-
-    def take(self) -> Session:
-        """Work arrays nobody else uses. Lists are safe between threads."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return Session(self.engine)
-
-    def give_back(self, session: Session) -> None:
-        """Let the next solve use them."""
-        self._idle.append(session)
+class StaleRepositoryWarning(UserWarning):
+    """Packages have changed since the repository was encoded, and a solve did not heed it."""
 
 
 class Repository:
     """Packages encoded into tables.
 
-    Make one with `from_packages` or `open`. Solves may run in several threads at once.
+    Make one with `from_paths`, `from_packages` or `open`. Solves may run in several threads at once, also while it is
+    refreshed.
 
     Attributes
     ----------
-    tables : Tables
-        The columns, read-only.
     paths : tuple of str
         What rez's messages say was searched.
     path : str or None
-        The file it was saved to or opened from.
+        The file, or folder of generations, that it was saved to or opened from.
+    file : str or None
+        The file with this very content.
     fingerprint : str or None
         Of the content, once saved or opened.
     options : SolveOptions
         What `solve` uses when it is told nothing else. May be set; `save` keeps them in the file.
+    path_settings : PathSettings or None
+        How the packages were found; None when they were handed in.
     """
 
     def __init__(
@@ -82,20 +61,45 @@ class Repository:
         tables: Tables,
         *,
         paths: Sequence[str] = (),
-        path: str | None = None,
-        fingerprint: str | None = None,
-        metadata: dict[str, str] | None = None,
         options: SolveOptions | None = None,
+        path_settings: PathSettings | None = None,
+        check: Check = "frozen",
+        on_stale: OnStale = "refresh",
     ) -> None:
-        self.tables = tables
         self.paths = tuple(paths)
-        self.path = path
-        self.fingerprint = fingerprint
-        self.metadata = metadata or {}
+        self.path: str | None = None
+        self.file: str | None = None
+        self.fingerprint: str | None = None
+        self.metadata: dict[str, str] = {}
         self.options = options or SolveOptions()
-        self._views: dict[bool, _View] = {}
+        self.path_settings = path_settings
+        self._check = check
+        self._on_stale = on_stale
+        self._refreshing = Lock()
+        self._snapshot = self._snapshot_of(tables)
 
-    # --- making, saving, opening
+    @property
+    def tables(self) -> Tables:
+        """The columns, read-only."""
+        return self._snapshot.tables
+
+    def _snapshot_of(self, tables: Tables) -> Snapshot:
+        if self.path_settings is None or self._check == "frozen":
+            return Snapshot(tables)
+        from rer_numba.paths.guard import Guard
+
+        return Snapshot(tables, Guard(tables, self.path_settings, self._check, self.paths))
+
+    def use(self, tables: Tables) -> None:
+        """Solve from other tables from now on. Solves that have begun go on with the old ones."""
+        self._snapshot = self._snapshot_of(tables)
+
+    def adopt(self, opened: OpenedFile, file: str) -> None:
+        """Take what another process has written to our path."""
+        self.use(opened.tables)
+        self.file, self.fingerprint, self.metadata = file, opened.fingerprint, opened.metadata
+
+    # --- making
 
     @classmethod
     def from_packages(
@@ -131,8 +135,68 @@ class Repository:
                 raise TypeError(f"packages must be PackageData, not {type(package).__name__}: {package!r}")
         return cls(encode(packages), paths=paths, options=None if options is None else options.read())
 
+    @classmethod
+    def from_paths(
+        cls,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        path_settings: PathSettings | None = None,
+        options: SolveOptions | None = None,
+        processes: int | None = None,
+        progress: bool | OnProgress = False,
+    ) -> Repository:
+        """Read packages from folders as rez does, and encode them.
+
+        Files that only assign literals are read without running them. Those that compute something are run by rez; if
+        it is not installed (the extra ``rez``), solves that touch such a package end in an error that says so.
+
+        Parameters
+        ----------
+        paths : sequence of path
+            As in rez's packages_path: of two packages with equal name and version the one on the earlier path counts.
+        path_settings : PathSettings, optional
+            rez's settings about reading folders; `PathSettings.from_rez()` for what rez is configured to do.
+        options : SolveOptions, optional
+            What `solve` uses when it is told nothing else; `SolveOptions.from_rez()` for what rez is configured to do.
+        processes : int, optional
+            How many processes read; default: as many as there are processors, and as pays.
+        progress : bool or callable
+            True: show how it goes on, on a terminal, if it takes longer than two seconds. Or a function that is told
+            what is going on, how much is done and how much there is.
+
+        Raises
+        ------
+        TypeError
+            `paths` is a single text.
+        ValueError, ConfigurationError, VersionError
+            An option or a path cannot be used; the text names it. What is wrong with a package is kept for the solve
+            that meets it.
+        OSError
+            A path cannot be listed. One that does not exist is empty, as in rez.
+        """
+        from rer_numba.paths.build import tables_of_paths
+        from rer_numba.paths.settings import PathSettings
+        from rer_numba.progress import reported
+
+        if isinstance(paths, (str, bytes, os.PathLike)):
+            raise TypeError(f"paths must be a list of paths, not {paths!r}")
+        texts = [os.fspath(path) for path in paths]
+        settings = (path_settings or PathSettings()).checked()
+        with reported(progress) as on_progress:
+            tables = tables_of_paths(texts, settings, processes=processes, on_progress=on_progress)
+        return cls(tables, paths=texts, options=None if options is None else options.read(), path_settings=settings)
+
+    # --- saving, opening
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one Arrow file; it appears whole or not at all. `options` are stored with it.
+
+        Parameters
+        ----------
+        path : path
+            A file, or a folder (one that exists, or a text that ends with a separator): then the file gets a name by
+            its content, the folder's pointer ``current`` names it, and readers keep the ones they have opened. Shared
+            folders want the latter.
 
         Raises
         ------
@@ -141,19 +205,34 @@ class Repository:
         ConfigurationError
             An orderer or a filter of `options` cannot be stored; the text says which. Nothing is written.
         """
-        from rer_numba import store
+        from rer_numba import storage
 
-        entries = {**self.metadata, "rer.paths": "\n".join(self.paths)}
-        entries.pop(OPTIONS, None)
-        if self.options != SolveOptions():
-            entries[OPTIONS] = self.options.to_json()
-        saved = store.write(self.tables, path, entries)
-        self.path = os.fspath(os.path.abspath(path))
-        self.fingerprint = saved
+        storage.save(self, path)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Repository:
-        """Map a saved repository. Costs a few milliseconds, whatever its size in use.
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        check: Check = "strict",
+        on_stale: OnStale = "refresh",
+        verify: Literal["once", "always", "never"] = "once",
+    ) -> Repository:
+        """Map a saved repository. Costs about a millisecond, whatever its size, and more when it is new to this user.
+
+        Parameters
+        ----------
+        path : path
+            A file, or a folder of generations.
+        check : {"strict", "release", "frozen"}
+            What is looked at, for packages that came from folders, to tell whether they are still as they were encoded.
+            "strict": the folders of the families and the files of the packages that a solve touches, each once: what
+            rez would read. "release": the folders only. "frozen": nothing.
+        on_stale : {"refresh", "warn", "error"}
+            What to do about a change: read the changed families again (and save them, where that is allowed), warn
+            (`StaleRepositoryWarning`), or end the solve in an error (`StaleRepositoryError`).
+        verify : {"once", "always", "never"}
+            Whether all checksums are looked at: once for each file and user, always, or never.
 
         Raises
         ------
@@ -163,29 +242,68 @@ class Repository:
             There is no such file.
         ConfigurationError
             An option that is stored in it is unknown or cannot be used; the text names it and the file.
+        ValueError
+            `check`, `on_stale` or `verify` is none of the above.
         """
-        from rer_numba import store
+        from rer_numba import storage
 
-        opened = store.read(path)
-        paths = opened.metadata.get("rer.paths", "")
-        stored = opened.metadata.get(OPTIONS)
-        return cls(
-            opened.tables,
-            paths=paths.split("\n") if paths else (),
-            path=os.fspath(os.path.abspath(path)),
-            fingerprint=opened.fingerprint,
-            metadata=opened.metadata,
-            options=None if stored is None else SolveOptions.from_json(stored, f"{os.fspath(path)}: stored options"),
-        )
+        for name, value, known in (
+            ("check", check, ("strict", "release", "frozen")),
+            ("on_stale", on_stale, ("refresh", "warn", "error")),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        return storage.open_repository(cls, path, check, on_stale, verify)
 
-    def __reduce__(self) -> tuple[Callable[..., Repository], tuple[str, str, SolveOptions]]:
-        if self.path is None or self.fingerprint is None:
+    def refresh(
+        self,
+        *,
+        check: Check = "strict",
+        save: bool | None = None,
+        processes: int | None = None,
+        progress: bool | OnProgress = False,
+    ) -> Refreshed:
+        """Read the families again that have changed since they were encoded, and use them from now on.
+
+        Parameters
+        ----------
+        check : {"strict", "release", "frozen"}
+            What is looked at, see `open`: all folders and files, all folders, or nothing.
+        save : bool, optional
+            Write the new content to `path`. Default: if it was saved or opened, and may be written. Several processes
+            do not do the same work: who comes second takes what the first one has written.
+        processes, progress
+            As for `from_paths`.
+
+        Raises
+        ------
+        RerError
+            The packages were handed in, so there is nothing to compare with.
+        OSError
+            A path cannot be listed, or the file cannot be written though `save` is True.
+        LockedError
+            Another process is writing, and does not end. Nothing has changed.
+        """
+        from rer_numba import storage
+        from rer_numba.progress import reported
+
+        with self._refreshing, reported(progress) as on_progress:
+            return storage.refresh(self, check, save, processes, on_progress)
+
+    def __reduce__(self) -> tuple[Callable[..., Repository], tuple[Any, ...]]:
+        if self.path is None or self.file is None or self.fingerprint is None:
             raise TypeError("a repository can be pickled once it is saved: call save(path) first")
-        return _reopen, (self.path, self.fingerprint, self.options)
+        return _reopen, (self.path, self.file, self.fingerprint, self.options, self._check, self._on_stale)
 
     def __repr__(self) -> str:
         tables = self.tables
         return f"<Repository {len(tables.package_version_rank)} packages, {len(tables.variant_package)} variants>"
+
+    def broken(self) -> list[Broken]:
+        """List what a solve raises when it touches it: families, packages and variants."""
+        from rer_numba.broken import broken_parts
+
+        return broken_parts(self.tables)
 
     # --- solving
 
@@ -218,8 +336,6 @@ class Repository:
         if not isinstance(options, SolveOptions):
             raise TypeError(f"options must be SolveOptions, not {type(options).__name__}: {options!r}")
         options = options.with_overrides(overrides).checked()
-        view = self._view(options.building)
-        policy = view.policy(options)
         try:
             merged = parse_requests(requests, options.implicit_packages)
         except (PackageRequestError, VersionError) as error:
@@ -228,112 +344,52 @@ class Repository:
             from rer_numba.explain import dependency_conflict
 
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
-        solve = _Solve(view, view.reader.encode(merged.requirements), "; ".join(self.paths), options, policy)
-        try:
-            return solve.result()
-        except RerError as error:
-            return SolveResult("error", failure=str(error), error_type=type(error).__name__)
+        result = self._solve_fresh(merged, options)
+        if result.error_type == LATE and self.path_settings is not None:
+            from rer_numba.late import solve_with_rez
+
+            return solve_with_rez(merged, options, self.paths, str(result.failure_description))
+        return result
+
+    def _solve_fresh(self, merged: Any, options: SolveOptions) -> SolveResult:
+        """Solve, again when something that was touched had to be read again."""
+        for _ in range(_TRIES):
+            snapshot = self._snapshot
+            result, stale_path = snapshot.solve(merged, options, self.paths)
+            if stale_path is None:
+                return result
+            if self._on_stale == "warn":
+                warnings.warn(f"{StaleRepositoryError(stale_path)}", StaleRepositoryWarning, stacklevel=3)
+                return result
+            if self._on_stale == "error":
+                return _error(StaleRepositoryError(stale_path))
+            try:
+                with self._refreshing:
+                    if self._snapshot is snapshot:
+                        from rer_numba import storage
+                        from rer_numba.progress import tell_nobody
+
+                        storage.refresh(self, self._check, None, None, tell_nobody)
+            except (OSError, RerError) as error:
+                return _error(error)
+        return result
 
     def solve_many(self, requests: Iterable[Iterable[Any]], **options: Any) -> list[SolveResult]:
         """Solve many requests, in order; the options are those of `solve`."""
         return [self.solve(request, **options) for request in requests]
 
-    def _view(self, building: bool) -> _View:
-        building = building and bool(len(self.tables.building_variant_requirement_offsets))
-        view = self._views.get(building)
-        if view is None:
-            view = self._views[building] = _View(self.tables, building)
-        return view
+
+def _error(error: Exception) -> SolveResult:
+    return SolveResult("error", failure=str(error), error_type=type(error).__name__)
 
 
-def _reopen(path: str, fingerprint: str, options: SolveOptions) -> Repository:
-    repository = Repository.open(path)
+def _reopen(
+    path: str, file: str, fingerprint: str, options: SolveOptions, check: Check, on_stale: OnStale
+) -> Repository:
+    from rer_numba import storage
+
+    repository = storage.open_repository(Repository, path, check, on_stale, "once", file=file)
     if repository.fingerprint != fingerprint:
         raise RerError(f"{path} was written again since this repository was pickled: open it anew")
     repository.options = options
     return repository
-
-
-class _Solve:
-    """One solve: runs the kernel and decodes what it left."""
-
-    def __init__(
-        self, view: _View, request: EncodedRequest, paths: str, options: SolveOptions, policy: Policy | None
-    ) -> None:
-        self.view = view
-        self.request = request
-        self.paths = paths
-        self.options = options
-        self.policy = policy
-
-    def _run(self, session: Session, stop_at_fail: int = 0) -> int:
-        """Run the kernel, again whenever the filter had to be asked for packages it had not seen yet."""
-        while True:
-            status = session.run(
-                self.request,
-                intersection_priority=self.options.variant_select_mode == "intersection_priority",
-                error_on_missing=self.options.error_on_missing_variant_requires,
-                stop_at_fail=stop_at_fail,
-                policy=self.policy,
-            )
-            if status != state.ERROR or session.head[state.REASON] != state.UNASKED_FILTER:
-                return status
-            family = int(session.head[state.REASON_FAMILY])
-            assert self.policy is not None
-            self.policy.ask(self.view.reader.mask_variants(family, session.work.scratch, 0))
-
-    def result(self) -> SolveResult:
-        """Solve, and read the answer off the work arrays before somebody else uses them."""
-        session = self.view.take()
-        start = time.perf_counter()
-        status = self._run(session)
-        milliseconds = (time.perf_counter() - start) * 1000
-        head = session.head
-        counts: dict[str, Any] = {
-            "num_solves": int(head[state.NUM_SOLVES]),
-            "num_fails": int(head[state.NUM_FAILS]),
-            "solve_time_ms": milliseconds,
-        }
-        if status == state.SOLVED:
-            result = SolveResult(
-                "solved", variants=self._variants(session), ephemerals=self._ephemerals(session), **counts
-            )
-        elif status == state.CYCLIC:
-            result = SolveResult("failed", failure=self._explainer(session).cycle(), **counts)
-        elif status == state.FAILED:
-            result = SolveResult("failed", failure=self._explain_failure, **counts)
-        else:
-            kind, text = self._explainer(session).error()
-            result = SolveResult("error", failure=text, error_type=kind, **counts)
-        self.view.give_back(session)
-        return result
-
-    def _explainer(self, session: Session) -> Explainer:
-        from rer_numba.explain import Explainer  # most solves have nothing to explain
-
-        places = None if self.policy is None else self.policy.places()
-        return Explainer(self.view.reader, self.request, session.work, self.paths, places)
-
-    def _variants(self, session: Session) -> tuple[Reader, list[int]]:
-        n = session.head[state.N_RESULTS]
-        return self.view.reader, [variant for variant in session.work.result_variant[:n].tolist() if variant >= 0]
-
-    def _ephemerals(self, session: Session) -> list[str]:
-        n = session.head[state.N_RESULTS]
-        variants = session.work.result_variant[:n]
-        if n == 0 or variants.min() >= 0:
-            return []
-        explainer = self._explainer(session)
-        positions = session.work.result_scope[:n][variants < 0].tolist()
-        return [str(explainer.ephemeral(position)) for position in positions]
-
-    def _explain_failure(self) -> str:
-        """Solve again up to the first failure, which is the one rez reports, and describe it."""
-        session = self.view.take()
-        try:
-            self._run(session, stop_at_fail=1)
-        except SolveLimitError as error:  # describing sorts more variants than solving did
-            return f"There is no solution; to say why needs more memory than is allowed: {error}"
-        text = self._explainer(session).failure()
-        self.view.give_back(session)
-        return text

@@ -89,7 +89,7 @@ class Lookup:
     def text(self, text_id: int) -> str:
         """A string of the pool."""
         offsets = self._tables.text_offsets
-        return str(self._text_bytes[offsets[text_id] : offsets[text_id + 1]], "utf-8")
+        return str(self._text_bytes[offsets[text_id] : offsets[text_id + 1]], "utf-8", "surrogatepass")
 
     def family_name(self, family: int) -> str:
         """The name of a family."""

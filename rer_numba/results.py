@@ -49,6 +49,8 @@ class SolveResult:
         Name of the exception class for "error".
     resolved_ephemerals : list of str
         In rez's order.
+    fallback_reason : str or None
+        Why rez itself solved this request; None when it did not.
     """
 
     __slots__ = (
@@ -57,6 +59,7 @@ class SolveResult:
         "_reader",
         "_variants",
         "error_type",
+        "fallback_reason",
         "num_fails",
         "num_solves",
         "resolved_ephemerals",
@@ -75,6 +78,8 @@ class SolveResult:
         ephemerals: list[str] | None = None,
         failure: str | Callable[[], str] | None = None,
         error_type: str | None = None,
+        packages: list[ResolvedVariant] | None = None,
+        fallback_reason: str | None = None,
     ) -> None:
         self.status = status
         self.num_solves = num_solves
@@ -87,7 +92,8 @@ class SolveResult:
         if variants is not None:
             self._reader, self._variants = variants
         self._failure = failure
-        self._packages: list[ResolvedVariant] | None = None
+        self._packages = packages
+        self.fallback_reason = fallback_reason
 
     @property
     def resolved_packages(self) -> list[ResolvedVariant]:
@@ -106,7 +112,9 @@ class SolveResult:
     @property
     def resolved(self) -> list[tuple[str, str, int | None]]:
         """(name, version, variant index) of the resolved packages in rez's order."""
-        return [] if self._reader is None else [self._reader.variant_name(variant) for variant in self._variants]
+        if self._reader is None:
+            return [package[:3] for package in self._packages or ()]
+        return [self._reader.variant_name(variant) for variant in self._variants]
 
     @property
     def failure_description(self) -> str | None:
@@ -132,7 +140,7 @@ class SolveResult:
 
     def __repr__(self) -> str:
         if self.status == "solved":
-            found = f"{len(self._variants)} packages"
+            found = f"{len(self.resolved)} packages"
         else:
             found = self.error_type or "no solution"
         return f"<SolveResult {self.status}: {found}, {self.num_solves} steps>"

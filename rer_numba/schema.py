@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-FORMAT_MAJOR = 1
+FORMAT_MAJOR = 2
 FORMAT_MINOR = 0
 
 NONE = -1
@@ -68,6 +68,8 @@ class Column(NamedTuple):
     requires : bool
         It says what a variant requires, so it exists twice: plain, and as ``building_...`` with ``build_requires``
         joined in. The second set is empty when no package has any.
+    source : bool
+        It says what was read, to tell whether it is still so. Empty when the packages did not come from folders.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Column(NamedTuple):
     optional: bool = False
     kernel: bool = True
     requires: bool = False
+    source: bool = False
 
     @property
     def is_offsets(self) -> bool:
@@ -97,6 +100,10 @@ COUNTS: dict[str, tuple[str, int]] = {
     "mention": ("mention_family", 0),
     "link": ("link_requirement", 0),
     "error": ("error_type_text", 0),
+    "source_text": ("source_text_offsets", 1),
+    "location": ("location_text", 0),
+    "folder": ("folder_location", 0),
+    "watch": ("watch_text", 0),
 }
 
 BUILDING = "building_"
@@ -120,7 +127,7 @@ _FACTS = (
         "Sort keys: comparing the bytes compares the versions. Used to place a bound that comes with a request.",
         kernel=False,
     ),
-    # ranges: each distinct one once
+    # ranges: each distinct one once, in rez's order of ranges
     _c("range_offsets", "int32", "range + 1", "Where the cuts of each range start; two cuts for one interval."),
     _c("range_cut", "int64", "@range_offsets", "Lower and upper cut in turn, ascending."),
     # families
@@ -166,12 +173,30 @@ _FACTS = (
         "package_uri_text",
         "int32",
         "package",
-        "The uri it was handed in with.",
+        "Its uri, or the part before name and version.",
+        refers="text",
+        optional=True,
+        kernel=False,
+    ),
+    _c(
+        "package_uri_tail_text",
+        "int32",
+        "package",
+        "The part of the uri after name and version, from the separator on; none when `package_uri_text` is all of it.",
         refers="text",
         optional=True,
         kernel=False,
     ),
     _c("package_timestamp", "int64", "package", "Release time in seconds since 1970; 0 when unknown.", kernel=False),
+    _c(
+        "package_timestamp_error",
+        "int32",
+        "package",
+        "The error that looking at its release time raises.",
+        refers="error",
+        optional=True,
+        kernel=False,
+    ),
     _c(
         "package_error",
         "int32",
@@ -200,15 +225,6 @@ _FACTS = (
         "int32",
         "requirement",
         "1: conflict (`!`, `~`); 2: weak (`~`); 4: a bound that excludes its lower version.",
-    ),
-    _c(
-        "requirement_order_rank",
-        "int32",
-        "requirement",
-        "Place of its range in rez's order of ranges; equal ranges share a place; -1 without a range.",
-        optional=True,
-        refers="requirement",
-        kernel=False,
     ),
     _c("requirement_text", "int32", "requirement", "Its text.", refers="text", kernel=False),
     _c("requirement_mask_offsets", "int64", "requirement + 1", "Where its mask starts."),
@@ -299,6 +315,33 @@ _REQUIRES = (
 )
 
 
+_SOURCE: dict[str, Any] = {"kernel": False, "source": True}
+_SOURCES = (
+    # where the packages came from, and what tells whether they are still the same; with a pool of texts of its own, so
+    # that what the packages say does not depend on where they lie
+    _c("source_text_offsets", "int64", "source_text + 1", "Where each string starts in the bytes.", **_SOURCE),
+    _c("source_text_bytes", "uint8", "@source_text_offsets", "Strings, UTF-8, one after the other.", **_SOURCE),
+    _c("location_text", "int32", "location", "A path that was searched, as rez spells it.", refers="source_text", **_SOURCE),
+    _c("package_location", "int32", "package", "Where it was found.", refers="location", **_SOURCE),
+    _c("package_inode", "int64", "package", "Of its definition file; -1 when there was none.", **_SOURCE),
+    _c("package_mtime", "int64", "package", "The file's time of change in nanoseconds.", **_SOURCE),
+    _c("package_size", "int64", "package", "The file's size in bytes.", **_SOURCE),
+    # a location itself, the folder of a family in it, or the file that holds all versions of a family
+    _c("folder_location", "int32", "folder", "The location it lies in.", refers="location", **_SOURCE),
+    _c("folder_name_text", "int32", "folder", "The name of the family; empty for the location.", refers="source_text", **_SOURCE),
+    _c("folder_extension_text", "int32", "folder", "'' for a folder; 'py' or 'yaml'.", refers="source_text", **_SOURCE),
+    _c("folder_inode", "int64", "folder", "Of the folder or file; -1 when there was none.", **_SOURCE),
+    _c("folder_mtime", "int64", "folder", "Its time of change in nanoseconds; -2 when not to be trusted.", **_SOURCE),
+    _c("folder_size", "int64", "folder", "The size of a file; 0 for a folder.", **_SOURCE),
+    _c("folder_watch_offsets", "int32", "folder + 1", "What has to be looked at too.", **_SOURCE),
+    # paths that decided what was found without a trace in the folder: missing definition files, links
+    _c("watch_text", "int32", "watch", "The path.", refers="source_text", **_SOURCE),
+    _c("watch_inode", "int64", "watch", "Of what is there; -1 when there was nothing.", **_SOURCE),
+    _c("watch_mtime", "int64", "watch", "Its time of change in nanoseconds.", **_SOURCE),
+    _c("watch_size", "int64", "watch", "Its size in bytes.", **_SOURCE),
+)
+
+
 def _as_building(column: Column) -> Column:
     def renamed(text: str) -> str:
         if text.startswith("@"):
@@ -321,7 +364,7 @@ def _as_building(column: Column) -> Column:
 COUNTS[BUILDING + "mention"] = (BUILDING + "mention_family", 0)
 COUNTS[BUILDING + "link"] = (BUILDING + "link_requirement", 0)
 
-COLUMNS: tuple[Column, ...] = _FACTS + _REQUIRES + tuple(map(_as_building, _REQUIRES))
+COLUMNS: tuple[Column, ...] = _FACTS + _REQUIRES + tuple(map(_as_building, _REQUIRES)) + _SOURCES
 COLUMN_BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 
 if TYPE_CHECKING:

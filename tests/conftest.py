@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from rer_numba.native.cache import cache_folder
+from rer_numba.user_cache import cache_folder
 
 ON_REQUEST = {
     "live_rez": "solves rez's 188 benchmark requests with rez itself: three minutes",

@@ -2,7 +2,8 @@
 
 ``python -m tests.store_fuzz KIND FILE SEED COUNT`` prints how often each outcome was seen. A copy must either be
 refused with a `RepositoryFileError` or read as exactly the same repository; anything else ends the process with an
-error.
+error. Of a copy whose checksums *and* fingerprint were made right again nobody can tell that it is damaged. It must be
+refused, or be solved without a crash.
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ import json
 import os
 import random
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from rer_numba import store
-from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
+from rer_numba import Repository, store
+from rer_numba.arrow_file import ArrowFile
+from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RerError, RezError, VersionError
+from rer_numba.schema import COLUMNS, Tables
 
+REQUESTS = [
+    ["app"],
+    ["lib"],
+    ["python"],
+    ["app-3", "lib"],
+    ["app", "python-2", "~lib-3"],
+    ["app-1|5", "gui"],
+    [".feat-1", "app"],
+]
+"""Of `small_tables`."""
 ROOM = 256 << 20  # bytes that a small file may make the process take, at most
 
 
@@ -78,16 +92,110 @@ def noise(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
         yield body
 
 
+def repaired_columns(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
+    """Other values in a column or two; all checksums are right, the fingerprint is of the old values."""
+    for _ in range(count):
+        yield _repair(_with_other_values(data, rng), fingerprint=False)
+
+
+def repaired_metadata(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
+    """Another character in the metadata; its checksum is right."""
+    entries = ArrowFile(data).metadata
+    keys = [key for key in entries if key != store.METADATA_CHECKSUM]
+    for _ in range(count):
+        key = rng.choice(keys)
+        old = entries[key]
+        at = rng.randrange(len(old))
+        new = old[:at] + chr(rng.randrange(33, 127)) + old[at + 1 :]
+        yield _patch(data, {**entries, key: new})
+
+
+def forged(data: bytes, rng: random.Random, count: int) -> Iterator[bytes]:
+    """Other values in a column or two; checksums and fingerprint are right."""
+    for _ in range(count):
+        yield _repair(_with_other_values(data, rng), fingerprint=True)
+
+
 KINDS: dict[str, Callable[[bytes, random.Random, int], Iterator[bytes]]] = {
-    kind.__name__: kind for kind in (truncated, cut_out, bit_flips, random_bytes, wild_numbers, noise)
+    kind.__name__: kind
+    for kind in (
+        truncated,
+        cut_out,
+        bit_flips,
+        random_bytes,
+        wild_numbers,
+        noise,
+        repaired_columns,
+        repaired_metadata,
+        forged,
+    )
 }
+
+
+def _with_other_values(data: bytes, rng: random.Random) -> bytearray:
+    """One value or more, of one column or of two, made another one; most are values that might be right."""
+    copy = bytearray(data)
+    places = _column_places(data)
+    for name in rng.sample(sorted(places), rng.choice([1, 1, 2])):
+        at, array = places[name]
+        size = array.dtype.itemsize
+        for _ in range(rng.choice([1, 1, 1, 3])):
+            row = rng.randrange(len(array))
+            old, other = int(array[row]), int(rng.choice(array))
+            limits = np.iinfo(array.dtype)
+            near = [0, 1, -1, old + 1, old - 1, other, other, len(array), old ^ 1 << rng.randrange(8 * size)]
+            new = rng.choice([*near, int(limits.max), int(limits.min)]) % (1 << 8 * size)
+            copy[at + row * size : at + (row + 1) * size] = new.to_bytes(size, "little")
+    return copy
+
+
+def _column_places(data: bytes) -> dict[str, tuple[int, np.ndarray]]:
+    """Where in the file each column begins that is not empty, and its values."""
+    start = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+    found = ArrowFile(data).columns()
+    arrays = {column.name: found[column.name] for column in COLUMNS}
+    return {
+        name: (array.__array_interface__["data"][0] - start, array)
+        for name, array in arrays.items()
+        if array is not None and len(array)
+    }
+
+
+def _repair(data: bytearray, *, fingerprint: bool) -> bytes:
+    """Make the checksums of the columns and of the metadata right, and the fingerprint too if it is to be forged."""
+    file = ArrowFile(bytes(data))
+    columns = file.columns()
+    arrays = [array for column in COLUMNS if (array := columns[column.name]) is not None]
+    entries = dict(file.metadata)
+    sums = (f"{column.name}={zlib.crc32(array.data):08x}" for column, array in zip(COLUMNS, arrays, strict=True))
+    entries[store.COLUMN_CHECKSUMS] = " ".join(sums)
+    if fingerprint:
+        entries[store.FINGERPRINT] = store.fingerprint(Tables(*arrays))
+    return _patch(bytes(data), entries)
+
+
+def _patch(data: bytes, entries: dict[str, str]) -> bytes:
+    """Put other metadata of the same lengths in the place of the old, with the right checksum of itself."""
+    old = ArrowFile(data).metadata
+    entries = {**entries, store.METADATA_CHECKSUM: store._metadata_checksum(entries)}
+    for key, value in entries.items():
+        if value != old[key]:
+            place = data.index(_as_string(old[key]), _footer_start(data))  # the footer is what is read
+            data = data[:place] + _as_string(value) + data[place + len(_as_string(value)) :]
+    assert ArrowFile(data).metadata == entries
+    return data
 
 
 def _footer_start(data: bytes) -> int:
     return len(data) - 10 - int.from_bytes(data[-10:-6], "little")
 
 
-def outcome(path: Path, original: store.OpenedFile) -> str:
+def _as_string(text: str) -> bytes:
+    """A string as it stands in a flatbuffer."""
+    return len(text.encode()).to_bytes(4, "little") + text.encode() + b"\0"
+
+
+def outcome(path: Path, original: store.OpenedFile, kind: str, rng: random.Random) -> str:
     """How a damaged copy was taken."""
     try:
         found = store.read(path)
@@ -95,10 +203,29 @@ def outcome(path: Path, original: store.OpenedFile) -> str:
         if str(path) not in str(error):
             raise AssertionError("an error does not name its file") from error
         return "damaged" if type(error) is RepositoryCorruptError else "version"
-    same = found.metadata == original.metadata and found.fingerprint == original.fingerprint
+    if kind == "forged":
+        return solve_some(found.tables, rng.sample(REQUESTS, 3))
+    same = kind == "repaired_metadata" or (
+        found.metadata == original.metadata and found.fingerprint == original.fingerprint
+    )
     if not (same and all(map(np.array_equal, found.tables, original.tables))):
         raise AssertionError("a damaged file was read as another repository")
     return "same"
+
+
+def solve_some(tables: Tables, requests: list[list[str]]) -> str:
+    """Solve requests. Each has an answer, or is refused since a text that was forged means nothing."""
+    repository = Repository(tables)
+    seen = "solved"
+    for request in requests:
+        for building in (False, True):
+            try:
+                result = repository.solve(request, building=building)
+                str(result.failure_description)
+                str(result.resolved_packages)
+            except (RerError, RezError, VersionError, UnicodeDecodeError):
+                seen = "text"
+    return seen
 
 
 def _limit_memory() -> None:
@@ -115,12 +242,15 @@ def main(kind: str, file: str, seed: str, count: str) -> None:
     original = store.read(file)
     data = Path(file).read_bytes()
     path = Path(f"{file}.{os.getpid()}")
+    rng = random.Random(int(seed))
+    if kind == "forged":
+        solve_some(original.tables, REQUESTS[:1])  # compiling takes more memory than what follows may
     _limit_memory()
     seen = collections.Counter[str]()
-    for i, copy in enumerate(KINDS[kind](data, random.Random(int(seed)), int(count))):
+    for i, copy in enumerate(KINDS[kind](data, rng, int(count))):
         path.write_bytes(copy)
         try:
-            seen[outcome(path, original)] += 1
+            seen[outcome(path, original, kind, rng)] += 1
         except BaseException:
             print(f"case {i} of {kind}, seed {seed}", file=sys.stderr)
             raise

@@ -100,7 +100,7 @@ def small_spec() -> Spec:
 
 def small_tables(*, building: bool = True) -> Tables:
     unlisted = {"gui": ("PackageRepositoryError", "the folder cannot be read")}
-    return make_tables(small_spec(), building=building, family_errors=unlisted)
+    return make_tables(small_spec(), building=building, family_errors=unlisted, sources=True)
 
 
 def random_tables(
@@ -139,7 +139,7 @@ def random_tables(
         spec[name] = [package(rank, liked) for rank in sorted(chosen, reverse=True)]
     # a family with more variants than a word has bits
     spec["wide"] = [package(rank, pool) for rank in range(ranks - 1, 0, -1)]
-    return make_tables(spec, building=building)
+    return make_tables(spec, building=building, sources=True)
 
 
 def rng_requirement(rng: random.Random, family: str, ranks: int) -> Requirement:
@@ -153,9 +153,11 @@ def rng_requirement(rng: random.Random, family: str, ranks: int) -> Requirement:
     return Requirement(family, tuple(cuts), flags)
 
 
-def make_tables(spec: Spec, *, building: bool = False, family_errors: Errors | None = None) -> Tables:
+def make_tables(
+    spec: Spec, *, building: bool = False, family_errors: Errors | None = None, sources: bool = False
+) -> Tables:
     """The tables of a repository, as `rer_numba.schema` defines them."""
-    return _Maker(spec, family_errors or {}).tables(building)
+    return _Maker(spec, family_errors or {}).tables(building, sources)
 
 
 class _Maker:
@@ -174,7 +176,7 @@ class _Maker:
         self.errors: dict[tuple[str, str], int] = {}
         self.columns: dict[str, Any] = {}
 
-    def tables(self, building: bool) -> Tables:
+    def tables(self, building: bool, sources: bool) -> Tables:
         self._versions_and_ranges()
         self._families()
         self._packages()
@@ -182,6 +184,8 @@ class _Maker:
         self._requires("", [v.requires for _, v in self.variants])
         if building:
             self._requires(BUILDING, [_joined(v) for _, v in self.variants])
+        if sources:
+            self._sources()
         self.columns["error_type_text"] = [self._text(kind) for kind, _ in self.errors]
         self.columns["error_value_text"] = [self._text(value) for _, value in self.errors]
         self._bytes("text", [text.encode() for text in self.texts])
@@ -201,7 +205,7 @@ class _Maker:
 
     def _bytes(self, name: str, values: list[bytes]) -> None:
         self._offsets(name, [len(value) for value in values])
-        self.columns["text_bytes" if name == "text" else name] = list(b"".join(values))
+        self.columns[f"{name}_bytes" if name.endswith("text") else name] = list(b"".join(values))
 
     def _ragged(self, name: str, rows: list[list[int]]) -> None:
         self._offsets(name, [len(row) for row in rows])
@@ -212,9 +216,8 @@ class _Maker:
         ranks = range(max([0, *bounds, *(package.rank for _, package in self.packages)]) + 1)
         self.columns["version_text"] = [self._text(f"{rank}.0" if rank else "") for rank in ranks]
         self._bytes("version_key", [b"version " + rank.to_bytes(4, "big") if rank else b"" for rank in ranks])
-        ranges = dict.fromkeys(r.cuts for r in self.requirements if r.cuts is not None)
+        ranges = sorted({r.cuts for r in self.requirements if r.cuts is not None})
         self.range_id = {cuts: i for i, cuts in enumerate(ranges)}
-        self.range_rank = {cuts: i for i, cuts in enumerate(sorted(ranges))}
         self._offsets("range", [len(cuts) for cuts in ranges])
         self.columns["range_cut"] = [cut for cuts in ranges for cut in cuts]
 
@@ -246,16 +249,45 @@ class _Maker:
         c["package_indexed"] = [int(p.indexed) for p in packages]
         self._offsets("package_variant", [len(p.variants) for p in packages])
         c["package_uri_text"] = [NONE if p.uri is None else self._text(p.uri) for p in packages]
+        c["package_uri_tail_text"] = [
+            NONE if p.uri is None or i % 2 else self._text("/package.py") for i, p in enumerate(packages)
+        ]
         c["package_timestamp"] = [p.timestamp for p in packages]
+        c["package_timestamp_error"] = [NONE if p.timestamp % 3 else self._error(p.error) for p in packages]
         c["package_error"] = [self._error(p.error) for p in packages]
         c["variant_package"] = [i for i, p in enumerate(packages) for _ in p.variants]
+
+    def _sources(self) -> None:
+        """Two locations, of which the second has a folder for every other family."""
+        c = self.columns
+        pool: dict[str, int] = {}
+        numbers = range(len(self.packages))
+
+        def number(text: str) -> int:
+            return pool.setdefault(text, len(pool))
+
+        c["location_text"] = [number("/sw/packages"), number("/home/packages")]
+        c["package_location"] = [i % 2 for i in numbers]
+        c["package_inode"] = [100 + i for i in numbers]
+        c["package_mtime"] = [10**18 + i for i in numbers]
+        c["package_size"] = [50 * i for i in numbers]
+        folders = [(0, ""), (1, "")]
+        folders += [(i, name) for row, name in enumerate(self.families) for i in range(1 + row % 2)]
+        c["folder_location"] = [i for i, _ in folders]
+        c["folder_name_text"] = [number(name) for _, name in folders]
+        c["folder_extension_text"] = [number(("", "py", "yaml")[row % 3]) for row in range(len(folders))]
+        for name in ("inode", "mtime", "size"):
+            c[f"folder_{name}"] = [1000 + row for row in range(len(folders))]
+        self._ragged("folder_watch", [[row] * (row % 3) for row in range(len(folders))])
+        c["watch_inode"] = c["watch_mtime"] = c["watch_size"] = c.pop("folder_watch")
+        c["watch_text"] = [number(f"/sw/packages/{row}") for row in c["watch_inode"]]
+        self._bytes("source_text", [text.encode() for text in pool])
 
     def _requirements(self) -> None:
         c, requirements = self.columns, self.requirements
         c["requirement_family"] = [self.family_id[r.family] for r in requirements]
         c["requirement_range"] = [NONE if r.cuts is None else self.range_id[r.cuts] for r in requirements]
         c["requirement_flags"] = [r.flags for r in requirements]
-        c["requirement_order_rank"] = [NONE if r.cuts is None else self.range_rank[r.cuts] for r in requirements]
         c["requirement_text"] = [self._text(r.text) for r in requirements]
         ranks_of: dict[str, list[int]] = {}
         for name, package in self.packages:

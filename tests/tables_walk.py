@@ -55,7 +55,7 @@ class _Walk:
 
     def _text(self, name: str, row: int) -> None:
         text = self.at(name, row)
-        if text == NONE and name == "package_uri_text":
+        if text == NONE and name in ("package_uri_text", "package_uri_tail_text"):
             return
         for place in self.span("text_offsets", text):
             self.at("text_bytes", place)
@@ -64,6 +64,8 @@ class _Walk:
         self._text("version_text", self.at("package_version_rank", package))
         self._text("package_version_text", package)
         self._text("package_uri_text", package)
+        self._text("package_uri_tail_text", package)
+        self._error("package_timestamp_error", package)
         self._error("package_error", package)
         variants = self.span("package_variant_offsets", package)
         if not len(variants) or not (self.at("package_indexed", package) or len(variants) == 1):

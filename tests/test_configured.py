@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rer_numba.paths.settings import PathSettings
 from tests.process import ROOT, TIMEOUT
 
 ASK_BOTH = """
@@ -217,6 +218,56 @@ except ConfigurationError as error:
         solved, error = done.stdout.splitlines()
         assert solved == "[('a', '1', None)]"
         assert "Alphabetical" in error and "cannot be stored" in error
+
+
+# ------------------------------------------------------------------------------------------------------ package folders
+ASK_PATHS = """
+from rer_numba.errors import ConfigurationError
+from rer_numba.paths.settings import PathSettings
+try:
+    print(PathSettings.from_rez().to_json())
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+def path_settings(home: Path, **environment: object) -> str:
+    done = child(home, ASK_PATHS, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_settings_of_package_folders(tmp_path: Path) -> None:
+    assert PathSettings.from_json(path_settings(tmp_path)) == PathSettings()
+    settings = {"package_filenames": ["${NAME}", "package"], "check_package_definition_files": 1, "file_lock_dir": ".l"}
+    plugins = {"package_repository": {"filesystem": settings}}
+    site = write(tmp_path / "site.py", f"plugins = {plugins!r}\n")
+    text = path_settings(tmp_path, REZ_CONFIG_FILE=site, REZ_ALLOW_UNVERSIONED_PACKAGES="no", NAME="rezpkg")
+    assert PathSettings.from_json(text) == PathSettings(False, ("rezpkg", "package"), True, ".l")
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("{'filesystem': {'package_filenames': 'package'}}", "package_repository: 'package' should be"),
+        ("{'filesystem': {'package_filenames': ['a/b']}}", "rez's configuration: path settings: package_filenames"),
+        ("{'filesystem': {'file_lock_dir': 5}}", "plugins.package_repository"),
+        ("5", "rez cannot read its setting package_repository: TypeError"),
+    ],
+)
+def test_bad_settings_of_package_folders(settings: str, named: str, tmp_path: Path) -> None:
+    site = write(tmp_path / "site.py", f"plugins = {{'package_repository': {settings}}}\n")
+    assert named in path_settings(tmp_path, REZ_CONFIG_FILE=site)
+
+
+def test_bad_allow_unversioned(tmp_path: Path) -> None:
+    assert "REZ_ALLOW_UNVERSIONED_PACKAGES" in path_settings(tmp_path, REZ_ALLOW_UNVERSIONED_PACKAGES="perhaps")
+
+
+def test_package_folders_without_rez(tmp_path: Path) -> None:
+    done = child(tmp_path, NO_REZ + ASK_PATHS)
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'rer-numba[rez]'" in done.stdout
 
 
 # ---------------------------------------------------------------------------------------------------------- without rez

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from rer_numba.locks import host_name
 from rer_numba.native.cache import HEADER_SIZE, KEY_SIZE, MAGIC, SUFFIX
 
 HERE = Path(__file__).parent
@@ -177,9 +178,7 @@ def test_a_lock_of_a_dead_process_does_not_block(warm_world: World) -> None:
     [file] = warm_world.objects()
     file.unlink()
     lock = Path(f"{file}.lock")
-    import platform
-
-    lock.write_text(f"{platform.node()}.999999999.abc")
+    lock.write_text(f"{host_name()}.999999999.abc")
     assert warm_world.run().said["answer"] == CANNED
     assert not lock.exists() and warm_world.compilations() == 2
 

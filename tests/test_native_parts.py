@@ -13,17 +13,16 @@ import llvmlite.binding as llvm
 import pytest
 
 import rer_numba
-from rer_numba.native import cache as object_cache
+from rer_numba import locks, user_cache
 from rer_numba.native import compiler as native_compile
 from rer_numba.native import files as object_files
 from rer_numba.native import key as object_key
-from rer_numba.native import lock as object_lock
-from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, cache_folder, pack, unpack
+from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, pack, unpack
 from rer_numba.native.key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target
-from rer_numba.native.lock import LockWatch, claim_lock
 from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, load_code, target_machine
 from rer_numba.native.sources import KERNEL_SOURCES
 from rer_numba.native.symbols import undefined_symbols
+from rer_numba.user_cache import cache_folder
 
 KEY = bytes(range(32))
 CODE = random.Random(1).randbytes(500)
@@ -61,14 +60,15 @@ def test_tidying(tmp_path: Path) -> None:
     for i, path in enumerate(old):
         path.write_bytes(b"")
         os.utime(path, (1e9 + i, 1e9 + i))
-    living = object_lock.writer_name()
-    keep = [tmp_path / f"cpu-1{SUFFIX}.{living}.tmp", tmp_path / f"cpu-1{SUFFIX}.lock", tmp_path / "notes.txt"]
+    living = locks.writer_name()
+    being_written = Path(locks.temporary_name(str(tmp_path / f"cpu-1{SUFFIX}")))
+    keep = [being_written, tmp_path / f"cpu-1{SUFFIX}.lock", tmp_path / "notes.txt"]
     for path in keep:
         path.write_text(living)
-    forgotten = tmp_path / f"cpu-2{SUFFIX}.elsewhere.1.abc.tmp"
+    forgotten = tmp_path / f"cpu-2{SUFFIX}.rer-numba-writes-elsewhere.1.abc.tmp"
     forgotten.write_text("")
     os.utime(forgotten, (1e9, 1e9))
-    dead = tmp_path / f"cpu-3{SUFFIX}.{living.split('.')[0]}.999999999.abc.tmp"
+    dead = tmp_path / f"cpu-3{SUFFIX}.rer-numba-writes-{locks.host_name()}.999999999.abc.tmp"
     dead.write_text("")
     place = Place(str(tmp_path / ("new" + SUFFIX)), KEY, shipped=False)
     tmp_path.chmod(0o700)
@@ -101,7 +101,7 @@ def test_cache_folder(
         monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value.format(tmp=tmp_path))
-    monkeypatch.setattr(object_cache.sys, "platform", platform)
+    monkeypatch.setattr(user_cache.sys, "platform", platform)
     assert cache_folder() == (expected and expected.format(tmp=tmp_path))
 
 
@@ -114,9 +114,9 @@ def test_whom_we_trust(monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, t
     """Ourselves and root, if nobody else can write. On Windows the profile folder is the guard."""
     info = os.stat_result((0o100000 | mode, 0, 0, 1, owner, owner, 0, 0, 0, 0))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert (object_cache.unsafe(info) is None) == trusted
+    assert (user_cache.unsafe(info) is None) == trusted
     monkeypatch.delattr(os, "geteuid")
-    assert object_cache.unsafe(info) is None
+    assert user_cache.unsafe(info) is None
 
 
 # ------------------------------------------------------------------------------------------------------------------ key
@@ -201,48 +201,6 @@ def _own_imports(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("rer_numba.")}
     return found
-
-
-# ---------------------------------------------------------------------------------------------------------------- locks
-def test_a_lock_is_held_once(tmp_path: Path) -> None:
-    """Until it is released."""
-    path = str(tmp_path / "x.lock")
-    lock = claim_lock(path)
-    assert lock is not None and claim_lock(path) is None
-    assert LockWatch(path, 10).state() == "alive"
-    lock.release()
-    assert LockWatch(path, 10).state() == "gone"
-    assert claim_lock(path) is not None
-
-
-def test_a_beating_lock_is_alive(tmp_path: Path) -> None:
-    """However long it takes; without beats it is stale, and can be broken and taken over."""
-    path = str(tmp_path / "x.lock")
-    lock = claim_lock(path)
-    assert lock is not None
-    watch = LockWatch(path, 0.2)
-    for _ in range(4):
-        time.sleep(0.1)
-        lock.beat()
-        assert watch.state() == "alive"
-    time.sleep(0.3)
-    assert watch.state() == "stale"
-    watch.break_lock()
-    other = claim_lock(path)
-    assert other is not None
-    lock.release()  # the old owner wakes up
-    assert watch.state() == "alive"
-
-
-def test_a_folder_in_place_of_a_lock(tmp_path: Path) -> None:
-    """Nobody beats it, so it goes."""
-    path = tmp_path / "x.lock"
-    path.mkdir()
-    os.utime(path, (1e9, 1e9))
-    watch = LockWatch(str(path), 10)
-    assert claim_lock(str(path)) is None and watch.state() == "stale"
-    watch.break_lock()
-    assert claim_lock(str(path)) is not None
 
 
 # --------------------------------------------------------------------------------------------------------- object files

@@ -79,9 +79,9 @@ def test_requirements_are_compared() -> None:
                 assert AS_RELATION[found.pairs.compare(a, b)] == expected[:3], (seed, str(his[a]), str(his[b]))
                 assert found.pairs.ask(a, b) == found.pairs.compare(a, b)
                 if is_total(int(found.requirement_kinds[a] | found.requirement_kinds[b])):
-                    ranks = found.requirement_order_rank[[a, b]].tolist()
+                    ranks = found.requirement_rank[[a, b]].tolist()
                     assert expected[:3] == (ranks[0] == ranks[1], ranks[0] < ranks[1], ranks[1] < ranks[0])
-            used = set(found.requirement_order_rank.tolist()) - {NONE}
+            used = set(found.requirement_rank.tolist()) - {NONE}
             assert used == set(range(len(used)))
             levels.update(found.package_mixed.tolist())
     assert levels == {NOT_MIXED, BY_FIRST_VERSION, BY_PAIR}
@@ -94,7 +94,7 @@ def variant_less(
     level = int(found.package_mixed[package])
     local, table = found.pairs.pair_table(package)
     family_of, flags = tables.requirement_family, tables.requirement_flags
-    rank, group, first = found.requirement_order_rank, found.requirement_group, found.requirement_first_rank
+    rank, group, first = found.requirement_rank, found.requirement_group, found.requirement_first_rank
 
     def compare(a: int, b: int) -> int:
         if level == BY_PAIR:
@@ -194,13 +194,13 @@ def test_default_order_is_that_of_the_tables() -> None:
     whole = [None, [], [SortedOrder(True)], [PerFamilyOrder({"ape": SortedOrder(True)})], [NoOrder("unknown")]]
     for given in whole:
         found = tabulate(as_package_orderers(given), tables, reader)
-        assert found.requirement_order_rank.tolist() == tables.requirement_order_rank.tolist()
+        assert found.requirement_rank.tolist() == tables.requirement_range.tolist()
         assert not found.family_reordered.any() and not found.mixed
     one_late = as_package_orderers([SoftTimestampOrder(100, packages=["ape"]), VersionSplitOrder("9", ["bee"])])
     found = tabulate(one_late, tables, reader)
     of_cats = np.flatnonzero(tables.requirement_family == reader.family("cat"))
-    expected = tables.requirement_order_rank[of_cats]
-    assert found.requirement_order_rank[of_cats].argsort().tolist() == expected.argsort().tolist()
+    expected = tables.requirement_range[of_cats]
+    assert found.requirement_rank[of_cats].argsort().tolist() == expected.argsort().tolist()
 
 
 def test_same_families_in_all_variants_are_not_mixed() -> None:
@@ -268,7 +268,7 @@ def test_orderers_that_need_no_rez() -> None:
     found = tabulate(as_package_orderers(OddFirst()), tables, reader)
     assert in_places(tables, reader, found, "ape") == ["3", "1", "4", "2"]
     assert found.package_mixed.tolist() == [0] * len(found.package_mixed)
-    rank = {reader.requirement_text(row): int(r) for row, r in enumerate(found.requirement_order_rank)}
+    rank = {reader.requirement_text(row): int(r) for row, r in enumerate(found.requirement_rank)}
     assert rank == {"ape-1": 2, "!ape": 1, "ape-2": 0, "bee-2": 0, "~ape": NONE}
     # beside another orderer it is asked pair by pair; what cannot be compared is newest first
     found = tabulate(as_package_orderers([OddFirst("ape"), SortedOrder(False)]), tables, reader)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rer_numba import publish, store
+from rer_numba import locks, publish, store
 from rer_numba.errors import RepositoryFileError
 from tests.process import ROOT, run_python
 from tests.tables_factory import random_tables, same, small_tables
@@ -101,6 +101,25 @@ def test_file_that_cannot_be_replaced(file: Path, monkeypatch: pytest.MonkeyPatc
     assert os.listdir(file.parent) == [file.name]
 
 
+def test_windows_waits_for_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a small file open just now is done in a moment."""
+    new = str(tmp_path / "new")
+    Path(new).write_bytes(b"")
+    real, calls = os.replace, []
+
+    def busy(old: str, new: str) -> None:
+        calls.append(new)
+        if len(calls) < 3:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", busy)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        publish._rename(new, str(tmp_path / "old"))
+    assert os.listdir(tmp_path) == ["old"] and len(calls) == 3
+
+
 def test_folder_that_cannot_be_opened(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows: the file is published all the same."""
     real = os.open
@@ -135,15 +154,30 @@ def test_the_file_reaches_the_disk_before_the_name_and_the_name_after(
 
 
 def test_old_temporary_files_are_swept(file: Path) -> None:
-    folder = file.parent
-    kept = ["site.rer.rer-numba-writes-2-b.tmp", "other.rer.rer-numba-writes-1-a.tmp", "site.rer.tmp"]
-    for name in [*kept, "site.rer.rer-numba-writes-1-a.tmp"]:
-        (folder / name).write_bytes(b"")
-        if not name.endswith("2-b.tmp"):
-            old = time.time() - publish.STALE_SECONDS - 60
-            os.utime(folder / name, (old, old))
+    """Those that were made for this file: after an hour, or at once when the writer is known to be dead."""
+    here, mark = locks.host_name(), "rer-numba-writes"
+    living = locks.temporary_name("site.rer")
+    kept = [
+        f"site.rer.{mark}-elsewhere.1.b.tmp",
+        f"site.rer.{mark}-{here}.{os.getpid()}.b.tmp",
+        f"other.rer.{mark}-elsewhere.1.a.tmp",
+        "site.rer.tmp",
+        f"site.rer.{mark}-elsewhere.1.a",
+    ]
+    dead = f"site.rer.{mark}-{here}.999999999.c.tmp"
+    gone = [f"site.rer.{mark}-elsewhere.1.a.tmp", f"site.rer.{mark}-1-a.tmp", f"site.rer.lock.{mark}-elsewhere.1.a.tmp"]
+    for name in [*kept, living, *gone, dead]:
+        (file.parent / name).write_bytes(b"")
+    for name in [*kept[2:], *gone]:
+        make_old(file.parent / name)
     store.write(OTHER, file, {})
-    assert sorted(os.listdir(folder)) == sorted([*kept, "site.rer"])
+    expected = [*kept, living, "site.rer", *([] if os.name == "posix" else [dead])]
+    assert sorted(os.listdir(file.parent)) == sorted(expected)
+
+
+def make_old(path: Path) -> None:
+    old = time.time() - locks.LITTER_AFTER - 60
+    os.utime(path, (old, old))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and permissions")
@@ -204,8 +238,5 @@ store.write(OTHER, sys.argv[1], {})
     assert same(store.read(file).tables, OTHER if new else SMALL)
     left = [name for name in os.listdir(file.parent) if name != file.name]
     assert len(left) == (0 if new else 1)
-    for name in left:
-        old = time.time() - publish.STALE_SECONDS - 60
-        os.utime(file.parent / name, (old, old))
     store.write(SMALL, file, {})
     assert os.listdir(file.parent) == [file.name]

@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> Path:
 def test_round_trip(tables: Tables, tmp_path: Path) -> None:
     path = tmp_path / "site.rer"
     written = store.write(tables, path, {"rez.version": "3.4.0", "paths": json.dumps(["/sw/päckages"])})
-    for verify in (True, False):
+    for verify in ("once", "always", "never"):
         opened = store.read(path, verify=verify)
         assert same(opened.tables, tables)
         assert opened.size == path.stat().st_size
@@ -396,7 +396,7 @@ def test_damaged_column_is_named(column: Any, file: Path) -> None:
         at = start.__array_interface__["data"][0] - np.frombuffer(data, np.uint8).__array_interface__["data"][0]
         file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         refused(file, f"the checksum of column {column.name} is wrong")
-        assert not same(store.read(file, verify=False).tables, SMALL)
+        assert not same(store.read(file, verify="never").tables, SMALL)
 
 
 def test_wrong_columns(file: Path, tmp_path: Path) -> None:
@@ -429,34 +429,65 @@ def test_invalid_tables_with_right_checksums(file: Path, monkeypatch: pytest.Mon
         patch.setattr(store, "check", lambda tables: None)
         store.write(SMALL._replace(variant_package=SMALL.variant_package + 100), file, {})
     refused(file, "is damaged: column variant_package points outside of its")
-    assert store.read(file, verify=False).tables.variant_package[0] == 100
+    assert store.read(file, verify="never").tables.variant_package[0] == 100
 
 
-@pytest.mark.parametrize(
-    ("kind", "count"),
-    [
-        ("truncated", 0),
-        ("cut_out", 500),
-        ("bit_flips", 3000),
-        ("random_bytes", 1000),
-        ("wild_numbers", 2000),
-        ("noise", 1000),
-    ],
-)
+DAMAGE = {
+    "truncated": 0,
+    "cut_out": 500,
+    "bit_flips": 3000,
+    "random_bytes": 3000,
+    "wild_numbers": 3000,
+    "noise": 1000,
+    "repaired_columns": 3000,
+    "repaired_metadata": 1000,
+    "forged": 1000,
+}
+"""Kind of damage -> how many copies are read."""
+
+
+@pytest.mark.parametrize(("kind", "count"), DAMAGE.items())
 def test_damage_is_found_or_harmless(kind: str, count: int, file: Path) -> None:
     """In a process of its own, with little memory: neither a crash, nor other data, nor another error."""
-    done = run_python("-m", "tests.store_fuzz", kind, file, 11, count)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    seen = read_damaged(kind, count, file, 11)
     assert sum(seen.values()) == (count or file.stat().st_size)
-    assert seen["damaged"] > count // 2
+    assert seen["damaged"] > count // 3
     if kind in ("truncated", "noise"):
         assert set(seen) == {"damaged"}
+    if kind == "forged":
+        assert seen["solved"] > count // 5
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", [kind for kind, count in DAMAGE.items() if count])
+def test_much_damage_is_found_or_harmless(kind: str, seed: int, file: Path) -> None:
+    """As above."""
+    assert sum(read_damaged(kind, 10_000, file, seed).values()) == 10_000
+
+
+def read_damaged(kind: str, count: int, file: Path, seed: int) -> dict[str, int]:
+    """How often each outcome was seen."""
+    done = run_python("-m", "tests.store_fuzz", kind, file, seed, count)
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, int] = json.loads(done.stdout)
+    return seen
 
 
 def test_every_kind_of_damage_is_tried() -> None:
-    marks = test_damage_is_found_or_harmless.pytestmark[0]  # type: ignore[attr-defined]
-    assert {kind for kind, _ in marks.args[1]} == set(KINDS)
+    assert set(DAMAGE) == set(KINDS)
+
+
+def test_an_unknown_way_to_verify(file: Path) -> None:
+    way: Any = True
+    with pytest.raises(ValueError, match="verify must be 'once', 'always' or 'never', not True"):
+        store.read(file, verify=way)
+
+
+def test_a_fingerprint_of_other_tables(file: Path) -> None:
+    """All checksums are right; of a later MINOR the fingerprint covers columns that are not read here."""
+    refused(altered(file, fingerprint="0" * 32), "is damaged: its fingerprint is of other tables")
+    assert store.read(altered(file, format=f"{FORMAT_MAJOR}.{FORMAT_MINOR + 1}")).fingerprint == "0" * 32
 
 
 # --- documentation

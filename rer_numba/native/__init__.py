@@ -19,10 +19,11 @@ import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from rer_numba.native.cache import Place, cache_folder, file_name
+from rer_numba.native.cache import Place, file_name
 from rer_numba.native.key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target, object_key, portable_key
 from rer_numba.native.machine import NativeError, NativeFunction, load_code
 from rer_numba.tell import warn_once
+from rer_numba.user_cache import cache_folder
 
 __all__ = ["NativeError", "NativeFunction", "WarmObject", "load_native", "warmup"]
 

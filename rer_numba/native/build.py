@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from rer_numba.locks import Lock, LockWatch, claim_lock
 from rer_numba.native import compiler as native_compile
 from rer_numba.native.cache import Place
 from rer_numba.native.files import keep, make_folder
 from rer_numba.native.key import KernelSet, SourceStamp, Target
-from rer_numba.native.lock import BuildLock, LockWatch, claim_lock
 from rer_numba.native.progress import BuildProgress
 from rer_numba.tell import tell_once, warn_once
 
@@ -70,7 +70,7 @@ def compile_shared(kernels: KernelSet, target: Target, place: Place | None) -> b
     return _compile_alone(kernels, target, place)
 
 
-def _compile_locked(kernels: KernelSet, target: Target, place: Place, lock: BuildLock) -> bytes:
+def _compile_locked(kernels: KernelSet, target: Target, place: Place, lock: Lock) -> bytes:
     try:
         # the last owner may have finished between our look and our claim
         return place.read() or _compile_alone(kernels, target, place, lock.beat)

@@ -1,4 +1,4 @@
-"""Files of the object cache: where they are, what they hold, who may have written them. Reading them.
+"""Files of the object cache: what they hold, who may have written them. Reading them.
 
 Invariants
 ----------
@@ -10,27 +10,18 @@ Invariants
 
 import os
 import stat
-import sys
 import time
 from typing import Final, NamedTuple
 
+from rer_numba.hashing import blake2b
 from rer_numba.tell import warn_once
-
-try:  # hashlib loads OpenSSL, 2.8 ms in a cold process; this module is 0.2 ms (2026-11-20)
-    from _blake2 import blake2b
-except ImportError:  # pragma: no cover - a Python without the private module
-    from hashlib import blake2b
+from rer_numba.user_cache import NO_WAIT, OPEN_FLAGS, TOUCH_AFTER, folder_problem, renew_date, unsafe
 
 MAGIC: Final = b"RERNOBJ\x01"
 KEY_SIZE: Final = 32
 HEADER_SIZE: Final = len(MAGIC) + KEY_SIZE + 8 + KEY_SIZE
 MAX_FILE_SIZE: Final = 1 << 28
-OPEN_FLAGS: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
-"""For reading: a pipe planted under one of our names must not block us."""
 SUFFIX: Final = ".kernel"
-TOUCH_AFTER: Final = 86_400.0
-"""Seconds after which using a file renews its date, so that pruning removes what nobody used."""
 
 
 # ---------------------------------------------------------------------------------------------------------- file format
@@ -61,53 +52,6 @@ def unpack(data: bytes, key: bytes) -> bytes | None:
 
 
 # --------------------------------------------------------------------------------------------------------------- places
-def cache_folder() -> str | None:
-    """Return the user's cache folder, which need not exist, or None if the environment names none.
-
-    ``RER_NUMBA_CACHE_DIR`` wins; then the platform's own place for files that may be deleted at any time.
-    """
-    chosen = os.environ.get("RER_NUMBA_CACHE_DIR")
-    if chosen:
-        return os.path.abspath(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "")
-        return os.path.join(base, "rer-numba", "Cache") if os.path.isabs(base) else None
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):
-        return os.path.join(base, "rer-numba")
-    home = os.path.expanduser("~")
-    # A home that is missing is not ours to make: root could. An empty HOME would mean the root folder.
-    if os.environ.get("HOME") == "" or not os.path.isabs(home) or not os.path.isdir(home):
-        return None
-    return os.path.join(home, *(("Library", "Caches") if sys.platform == "darwin" else (".cache",)), "rer-numba")
-
-
-def unsafe(info: os.stat_result) -> str | None:
-    """Say why somebody else can have written a file or folder, or None if only the user or root can.
-
-    Root is trusted, since root can replace this package as well; so an image may be built with a warm cache in it.
-    Windows has no such bits: there the profile folder's access list is the guard.
-    """
-    if not hasattr(os, "geteuid"):
-        return None
-    if info.st_uid not in (os.geteuid(), 0):
-        return "belongs to another user"
-    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return "can be written by others"
-    return None
-
-
-def folder_problem(folder: str) -> str | None:
-    """Say why nothing may be read from a folder, or None. A folder that is absent has no problem yet."""
-    try:
-        info = os.stat(folder)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return f"cannot be looked at ({error.strerror})"
-    return unsafe(info) if stat.S_ISDIR(info.st_mode) else "is no folder"
-
-
 class Place(NamedTuple):
     """Where one object is kept.
 
@@ -173,11 +117,3 @@ def _read_all(handle: int, size: int) -> bytes:
         parts.append(part)
         left -= len(part)
     return b"".join(parts)
-
-
-def renew_date(path: str) -> None:
-    """Give a file today's date, if we may."""
-    try:
-        os.utime(path)
-    except OSError:
-        pass  # a read-only cache is a good cache

@@ -4,25 +4,21 @@ import os
 import time
 from typing import Final
 
-from rer_numba.native.cache import OPEN_FLAGS, SUFFIX, Place, folder_problem, pack
-from rer_numba.native.lock import parse_writer, read_lock, remove_file, writer_name
+from rer_numba import user_cache
+from rer_numba.locks import LITTER_AFTER, is_litter, parse_writer, read_lock, remove_file, temporary_name
+from rer_numba.native.cache import SUFFIX, Place, pack
 from rer_numba.tell import warn_once
+from rer_numba.user_cache import OPEN_FLAGS, folder_problem
 
 KEEP_OBJECTS: Final = 16
 """Files kept per folder. Hosts that share a home have a file for each CPU model, hence more than one or two."""
-LITTER_AFTER: Final = 3_600.0
-"""Seconds after which a temporary or lock file has no living writer, whatever its name says."""
 
 
 def make_folder(place: Place) -> str | None:
     """Make a place's folder unless it is there; say what is wrong with it, or None."""
-    try:
-        os.makedirs(os.path.dirname(place.folder), exist_ok=True)
-        os.mkdir(place.folder, 0o755 if place.shipped else 0o700)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        return f"cannot be made ({error.strerror})"
+    problem = user_cache.make_folder(place.folder, 0o755 if place.shipped else 0o700)
+    if problem:
+        return problem
     return None if place.shipped else folder_problem(place.folder)
 
 
@@ -48,7 +44,7 @@ def keep(place: Place, code: bytes) -> bool:
 
 def _publish(path: str, data: bytes, mode: int) -> None:
     """Write a new file beside its place, flush it to the disk, move it into place."""
-    temporary = f"{path}.{writer_name()}.tmp"
+    temporary = temporary_name(path)
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, mode)
         try:
@@ -86,11 +82,8 @@ def tidy(folder: str) -> None:
 
 def _is_litter(path: str, date: float) -> bool:
     """Tell whether nobody is writing or holding a file any more."""
-    if time.time() - date > LITTER_AFTER:
-        return True
-    if path.endswith(".lock"):
-        text = read_lock(path)
-        writer = parse_writer(text) if text else None
-    else:
-        writer = parse_writer(path.removesuffix(".tmp").rpartition(SUFFIX + ".")[2])
+    if not path.endswith(".lock") or time.time() - date > LITTER_AFTER:
+        return is_litter(path, date)
+    text = read_lock(path)
+    writer = parse_writer(text) if text else None
     return writer is not None and writer.is_dead()

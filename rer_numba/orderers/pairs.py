@@ -104,7 +104,7 @@ class RequirementPairs:
         try:
             return compare_keys(self.key(a), self.key(b))
         except Exception:  # noqa: BLE001 - a key of somebody else's class may raise anything
-            default = self._tables.requirement_order_rank
+            default = self._tables.requirement_range
             return _sign(int(default[a]), int(default[b]))
 
     def key(self, row: int) -> Any:
@@ -167,7 +167,7 @@ def _note_types(key: Any, place: tuple[object, ...], types: dict[tuple[object, .
 
 
 def mixed_packages(tables: Tables, reader: Reader, kinds: IntArray) -> IntArray:
-    """Find the packages whose variants cannot be sorted by `requirement_order_rank`.
+    """Find the packages whose variants cannot be sorted by `requirement_range`.
 
     Parameters
     ----------

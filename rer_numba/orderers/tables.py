@@ -58,7 +58,7 @@ class OrderTables:
         Place of each package in its family, preferred ones first.
     family_reordered : array of uint8, (families,)
         1 when these places are not the order of the tables, newest first.
-    requirement_order_rank : array of int32, (requirements,)
+    requirement_rank : array of int32, (requirements,)
         Place of the key of each requirement: greater keys have greater ones, equal keys share one. NONE without a
         range, which is less than any. To be believed between requirements whose `requirement_kinds` together are in a
         total order, always between those on one family (unless UNORDERED).
@@ -70,7 +70,7 @@ class OrderTables:
         Rank of the version at the lower end of its first interval; NONE without a range.
     package_mixed : array of uint8, (packages,)
         How the requirements of its variants are compared when the variants are sorted.
-        NOT_MIXED: by `requirement_order_rank`.
+        NOT_MIXED: by `requirement_rank`.
         BY_FIRST_VERSION: by that within a group. Requirements of two groups are never equal; by
         `requirement_first_rank` one is less, or neither is where these are equal.
         BY_PAIR: as `pairs` says.
@@ -80,7 +80,7 @@ class OrderTables:
 
     package_place: IntArray
     family_reordered: IntArray
-    requirement_order_rank: IntArray
+    requirement_rank: IntArray
     requirement_kinds: IntArray
     requirement_group: IntArray
     requirement_first_rank: IntArray
@@ -318,13 +318,13 @@ def _custom_package_order(
 
 
 def _built_in_ranks(mains: _Mains, tables: Tables) -> tuple[IntArray, IntArray]:
-    """Give `requirement_order_rank` and `requirement_kinds`, for custom orderers as if they had no range."""
+    """Give `requirement_rank` and `requirement_kinds`, for custom orderers as if they had no range."""
     rank = np.full(len(tables.requirement_range), NONE, np.int32)
     kinds = np.zeros(len(rank), np.int64)
     has_range = tables.requirement_range != NONE
     if (mains.how == _DESCENDING).all():
         kinds[has_range] = PLAIN
-        return tables.requirement_order_rank, kinds
+        return tables.requirement_range, kinds
     rows = np.flatnonzero(has_range & (mains.how[tables.requirement_family] != _CUSTOM))
     if len(rows):
         offsets, families, cuts = _cuts_of(rows, tables)

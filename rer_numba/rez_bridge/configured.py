@@ -21,6 +21,7 @@ from typing import Any
 from rer_numba.errors import ConfigurationError, VersionError
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import TYPES
+from rer_numba.paths.settings import PathSettings
 
 SETTINGS = (
     "variant_select_mode",
@@ -31,6 +32,9 @@ SETTINGS = (
     "implicit_packages",
 )
 """The settings of rez that act on a solve; they have the names of fields of `SolveOptions`."""
+
+PLUGIN_SETTINGS = ("package_filenames", "check_package_definition_files", "file_lock_dir")
+"""Settings of rez's filesystem repositories; they have the names of fields of `PathSettings`."""
 
 _NOT_FROM_VARIABLES = {"package_filter", "package_orderers"}
 """rez reads these from REZ_<NAME>_JSON only, and dies without a word about it when REZ_<NAME> is there."""
@@ -50,6 +54,25 @@ def options_from_rez() -> SolveOptions:
     try:
         return SolveOptions(**values).read()
     except (ConfigurationError, ValueError, VersionError) as error:
+        raise ConfigurationError(f"rez's configuration: {error}") from None
+
+
+def path_settings_from_rez() -> PathSettings:
+    """Take what decides how folders of packages are read: one setting of rez, and those of its filesystem plugin.
+
+    Raises
+    ------
+    ConfigurationError
+        rez is not installed, or a setting cannot be used; the text names it.
+    """
+    config = _rez_config().config
+    plugins = _value(_value(config, "plugins"), "package_repository")["filesystem"]
+    values = {name: plugins[name] for name in PLUGIN_SETTINGS}
+    values["check_package_definition_files"] = bool(values["check_package_definition_files"])  # rez takes any value
+    values["allow_unversioned_packages"] = _value(config, "allow_unversioned_packages")
+    try:
+        return PathSettings.from_values(values)
+    except ConfigurationError as error:
         raise ConfigurationError(f"rez's configuration: {error}") from None
 
 

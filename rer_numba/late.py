@@ -1,0 +1,38 @@
+"""Solves that meet a late requirement: only rez can run it, so rez does the whole solve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from rer_numba.errors import NeedsRezError
+from rer_numba.results import SolveResult
+
+if TYPE_CHECKING:
+    from rer_numba.options import SolveOptions
+    from rer_numba.requirements import RequirementList
+
+
+def solve_with_rez(request: RequirementList, options: SolveOptions, paths: Sequence[str], reason: str) -> SolveResult:
+    """Let rez solve a request, if it is installed.
+
+    Parameters
+    ----------
+    request : RequirementList
+    options : SolveOptions
+    paths : sequence of str
+        Where rez shall search.
+    reason : str
+        What our solve met.
+
+    Returns
+    -------
+    SolveResult
+        rez's answer, with `reason` as its `fallback_reason`; without rez an error that says what is needed.
+    """
+    if not find_spec("rez"):
+        return SolveResult("error", failure=f"{reason}; {NeedsRezError.remedy}", error_type=NeedsRezError.__name__)
+    from rer_numba.rez_bridge.fallback import solve
+
+    return solve(request, options, paths, reason)

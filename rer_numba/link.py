@@ -1,0 +1,478 @@
+"""Facts to tables: everything gets its final number, and what a solve looks up is worked out.
+
+What is linked depends on what the facts say, not on how they were numbered or in how many parts they came: families are
+sorted by name, packages by version, requirements by family and text, ranges by their cuts; what nobody uses is left
+out. So tables that were brought up to date are, byte for byte, those that encoding everything anew would give.
+
+No function here loops over packages, variants or their requirements in Python, only over distinct names, versions,
+texts and requirements.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from rer_numba import schema
+from rer_numba.facts import (
+    Error,
+    Facts,
+    Numbered,
+    Requires,
+    join,
+    map_cuts,
+    map_optional,
+    offsets_of,
+    rows_of,
+)
+from rer_numba.range_text import NEXT_SUFFIX
+from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EPHEMERAL, NONE, IntArray, Tables
+from rer_numba.version_order import version_key
+
+_SPELLED = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
+_SEPARATOR = re.compile(r"[^A-Za-z0-9_]")
+_ODD = re.compile(r"[^A-Za-z0-9_.]")
+
+
+class Sources(Protocol):
+    """Where the packages came from, apart from what stands beside each package."""
+
+    def columns(self) -> dict[str, object]:
+        """The columns that are about locations, folders and watched paths, and their texts."""
+
+
+def link(parts: Sequence[Facts], sources: Sources | None = None) -> Tables:
+    """Make tables.
+
+    Parameters
+    ----------
+    parts : sequence of Facts
+        Of two packages with equal name and version the one with the lower `given` counts; of equal ones the first.
+    sources : Sources, optional
+        Of packages that were found in folders.
+
+    Returns
+    -------
+    Tables
+        Read-only arrays.
+    """
+    return _Linker(_select(join(parts))).tables(sources)
+
+
+def _select(facts: Facts) -> Facts:
+    """Keep one package for each family and version, sorted as the tables have them, with `given` counted from 0."""
+    by_name = np.argsort(np.array(facts.names, dtype=object), kind="stable")
+    by_key = sorted(range(len(facts.version_keys)), key=facts.version_keys.__getitem__)
+    family = _inverse(by_name)[facts.packages["name"]]
+    rank = _inverse(np.array(by_key, np.int64))[facts.packages["version"]]
+    given = facts.packages["given"]
+    order = np.lexsort((given, -rank, family))
+    first = np.ones(len(order), bool)
+    first[1:] = (family[order][1:] != family[order][:-1]) | (rank[order][1:] != rank[order][:-1])
+    rows = order[first]
+    packages = {fact: column[rows] for fact, column in facts.packages.items()}
+    packages["given"] = _places_within(family[rows], given[rows])
+    starts = offsets_of(facts.packages["variants"])[rows]
+    variants = rows_of(starts, packages["variants"])
+    requires = _picked(facts.requires, variants)
+    building = requires if facts.building is facts.requires else _picked(facts.building, variants)
+    facts = Facts(**{**vars(facts), "packages": packages, "requires": requires, "building": building})
+    if building.equals(requires):
+        facts.building = requires
+    return facts
+
+
+def _inverse(order: IntArray) -> IntArray:
+    """The place of each row in an order."""
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def _places_within(groups: IntArray, values: IntArray) -> IntArray:
+    """The place of each value among those of its group; groups are sorted."""
+    order = np.lexsort((values, groups))
+    starts = np.searchsorted(groups, groups)
+    return _inverse(order) - starts
+
+
+def _picked(requires: Requires, variants: IntArray) -> Requires:
+    starts = requires.offsets[variants]
+    counts = requires.offsets[variants + 1] - starts
+    return Requires(requires.error[variants], offsets_of(counts), requires.values[rows_of(starts, counts)])
+
+
+def _in_order_of_use(numbers: Iterable[IntArray]) -> list[int]:
+    """The distinct numbers of some columns, NONE left out, as they come."""
+    used, first = np.unique(np.concatenate([*numbers, np.empty(0, np.int64)]), return_index=True)
+    in_order = used[np.argsort(first)]
+    found: list[int] = in_order[in_order != NONE].astype(np.int64).tolist()
+    return found
+
+
+def _new_numbers(n: int, used: Sequence[int]) -> IntArray:
+    """Old numbers to places in `used`."""
+    numbers = np.full(n, NONE, np.int64)
+    numbers[used] = np.arange(len(used))
+    return numbers
+
+
+def _set_bit_ranges(words: IntArray, starts: IntArray, first: IntArray, last: IntArray) -> None:
+    """Set bits ``first`` to ``last`` (half-open, not empty) of the masks that begin at words ``starts``."""
+    word = first >> 6
+    count = ((last - 1) >> 6) - word + 1
+    at = rows_of(word, count)
+    low = np.maximum(np.repeat(first, count) - 64 * at, 0).astype(np.uint64)
+    high = np.minimum(np.repeat(last, count) - 64 * at, 64).astype(np.uint64)
+    ones = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+    np.bitwise_or.at(words, np.repeat(starts, count) + at, (ones << low) & (ones >> (np.uint64(64) - high)))
+
+
+class _Linker:
+    """Numbers everything, then works out the columns. The facts hold what is kept, and more names and texts."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.texts: Numbered[str] = Numbered()
+        self._number_requirements()
+        self._number_families()
+        self._number_versions()
+        self._number_ranges()
+        self._place_variants()
+        self._number_errors()
+
+    def tables(self, sources: Sources | None) -> Tables:
+        """All columns."""
+        family_text = [self.texts.add(name) for name in self.names]
+        columns = {
+            "family_text": family_text,
+            **self._version_columns(),
+            **self._requirement_columns(),
+            **self._package_columns(),
+            **self._family_columns(),
+            **self._requires_columns(self.facts.requires, ""),
+            **self._building_columns(),
+            **self._error_columns(),
+            **self._source_columns(sources),
+        }
+        columns.update(self._text_columns())
+        arrays = []
+        for column in schema.COLUMNS:
+            array = np.ascontiguousarray(columns[column.name], column.dtype)
+            array.flags.writeable = False
+            arrays.append(array)
+        return Tables(*arrays)
+
+    # --- numbers
+
+    def _number_requirements(self) -> None:
+        """Those that a variant has, sorted by family and text."""
+        facts = self.facts
+        used = np.zeros(len(facts.requirement_text), bool)
+        for requires in (facts.requires, facts.building):
+            used[requires.values] = True
+        names = facts.requirement_name.tolist()
+        self.requirements = np.array(
+            sorted(
+                np.flatnonzero(used).tolist(), key=lambda row: (facts.names[names[row]], facts.requirement_text[row])
+            ),
+            np.int64,
+        )
+        self.new_requirement = _new_numbers(len(used), self.requirements)
+        self.requirement_texts = [facts.requirement_text[row] for row in self.requirements.tolist()]
+
+    def _number_families(self) -> None:
+        """Those that have packages, an error, or a requirement on them, sorted by name."""
+        facts = self.facts
+        used = set(facts.family_errors)
+        for column in (facts.packages["name"], facts.requirement_name[self.requirements]):
+            used.update(facts.names[row] for row in np.unique(column).tolist())
+        self.names = sorted(used)
+        ids = {name: row for row, name in enumerate(self.names)}
+        new_family = np.array([ids.get(name, NONE) for name in facts.names], np.int64)
+        self.package_family = new_family[facts.packages["name"]]
+        self.requirement_family = new_family[facts.requirement_name[self.requirements]]
+
+    def _number_versions(self) -> None:
+        """Those of packages and of bounds, and the empty one, sorted."""
+        facts = self.facts
+        starts = facts.requirement_cut_offsets[self.requirements]
+        counts = facts.requirement_cut_offsets[self.requirements + 1] - starts
+        cuts = facts.requirement_cut[rows_of(starts, counts)]
+        bounds = cuts[cuts != CUT_INF] >> CUT_SHIFT
+        used = np.union1d(facts.packages["version"], bounds).tolist()
+        rows = {facts.version_keys[row]: row for row in used}
+        self.keys = sorted({b"", *rows})
+        self.spellings = [facts.version_texts[rows[key]] if key in rows else "" for key in self.keys]
+        ranks = _new_numbers(len(facts.version_keys), [])
+        ranks[[rows[key] for key in self.keys if key in rows]] = [n for n, key in enumerate(self.keys) if key in rows]
+        self.package_rank = ranks[facts.packages["version"]]
+        self.cut_offsets = offsets_of(counts)
+        self.cuts = map_cuts(ranks, cuts)
+
+    def _number_ranges(self) -> None:
+        """The distinct ranges, in rez's order of ranges, which is that of their cuts."""
+        cuts = self.cuts.tolist()
+        of_requirement = [tuple(cuts[start:end]) for start, end in pairwise(self.cut_offsets.tolist())]
+        self.ranges = sorted({found for found in of_requirement if found})
+        ids = {found: row for row, found in enumerate(self.ranges)}
+        self.requirement_range = np.array([ids.get(found, NONE) for found in of_requirement], np.int64)
+
+    def _place_variants(self) -> None:
+        """Where the packages and variants of each family and package stand."""
+        n = np.arange(len(self.names) + 1)
+        self.family_packages = np.searchsorted(self.package_family, n)
+        self.package_variants = offsets_of(self.facts.packages["variants"])
+        self.family_variants = self.package_variants[self.family_packages]
+        self.variant_counts = np.diff(self.family_variants)
+        self.word_counts = (self.variant_counts + 63) >> 6
+        self.variant_family = np.repeat(n[:-1], self.variant_counts)
+
+    def _number_errors(self) -> None:
+        """All errors that somebody can meet, in the order of the columns."""
+        facts = self.facts
+        columns = [facts.packages["error"], facts.packages["timestamp_error"], facts.requires.error]
+        columns += [facts.building.error]
+        self.errors = Numbered(facts.family_errors[name] for name in self.names if name in facts.family_errors)
+        used = _in_order_of_use(columns)
+        self.new_error = _new_numbers(len(facts.errors), [])
+        self.new_error[used] = [self.errors.add(facts.errors[row]) for row in used]
+
+    # --- texts
+
+    def _texts_of(self, column: IntArray) -> IntArray:
+        """A column of texts in the numbers of the pool."""
+        used = _in_order_of_use([column])
+        numbers = _new_numbers(len(self.facts.texts), [])
+        numbers[used] = [self.texts.add(self.facts.texts[row]) for row in used]
+        return map_optional(numbers, column)
+
+    def _text_columns(self) -> dict[str, object]:
+        encoded = [text.encode("utf-8", "surrogatepass") for text in self.texts]  # names of files may be no text
+        return {
+            "text_offsets": offsets_of(map(len, encoded)),
+            "text_bytes": np.frombuffer(b"".join(encoded), np.uint8),
+        }
+
+    def _error_columns(self) -> dict[str, object]:
+        return {
+            "error_type_text": [self.texts.add(kind) for kind, _ in self.errors],
+            "error_value_text": [self.texts.add(value) for _, value in self.errors],
+        }
+
+    # --- versions, families, packages
+
+    def _version_columns(self) -> dict[str, object]:
+        return {
+            "version_text": [self.texts.add(text) for text in self._spelled()],
+            "version_key_offsets": offsets_of(map(len, self.keys)),
+            "version_key": np.frombuffer(b"".join(self.keys), np.uint8),
+        }
+
+    def _spelled(self) -> list[str]:
+        """One spelling of each version: with dots if anybody spells it so, else the first by the alphabet."""
+        odd: dict[int, set[str]] = {}
+        dotted = np.zeros(len(self.keys), bool)
+        n_texts = len(self.facts.texts)
+        for pair in np.unique(self.package_rank * n_texts + self.facts.packages["version_text"]).tolist():
+            rank, text = divmod(pair, n_texts)
+            _note_spelling(odd, dotted, rank, self.facts.texts[text])
+        families = self.requirement_family.tolist()
+        spelled_oddly = np.zeros(len(self.requirement_texts), bool)
+        for row, text in enumerate(self.requirement_texts):
+            versions = text.lstrip("!~")[len(self.names[families[row]]) + 1 :]
+            if "-" in versions:
+                spelled_oddly[row] = True
+                spelled = _spellings_in(versions)
+                for cut in self.ranges[self.requirement_range[row]]:
+                    if cut != CUT_INF:
+                        _note_spelling(odd, dotted, cut >> CUT_SHIFT, spelled.get(self.keys[cut >> CUT_SHIFT], ""))
+        cuts = self.cuts[np.repeat(~spelled_oddly, np.diff(self.cut_offsets))]
+        dotted[cuts[cuts != CUT_INF] >> CUT_SHIFT] = True
+        return [
+            min(odd[rank]) if rank in odd and not dotted[rank] else _SEPARATOR.sub(".", text)
+            for rank, text in enumerate(self.spellings)
+        ]
+
+    def _package_columns(self) -> dict[str, object]:
+        packages = self.facts.packages
+        return {
+            "package_version_rank": self.package_rank,
+            "package_version_text": self._texts_of(packages["version_text"]),
+            "package_given_rank": packages["given"],
+            "package_indexed": packages["indexed"],
+            "package_variant_offsets": self.package_variants,
+            "package_uri_text": self._texts_of(packages["uri_text"]),
+            "package_uri_tail_text": self._texts_of(packages["uri_tail_text"]),
+            "package_timestamp": packages["timestamp"],
+            "package_timestamp_error": map_optional(self.new_error, packages["timestamp_error"]),
+            "package_error": map_optional(self.new_error, packages["error"]),
+            "variant_package": np.repeat(np.arange(len(self.package_rank)), packages["variants"]),
+        }
+
+    def _family_columns(self) -> dict[str, object]:
+        errors = [self.facts.family_errors.get(name) for name in self.names]
+        flags = np.array([EPHEMERAL if name.startswith(".") else 0 for name in self.names], np.int64)
+        flags[[error is not None for error in errors]] |= schema.BROKEN_FAMILY
+        flags[self.package_family[self.facts.packages["error"] != NONE]] |= schema.HAS_BROKEN_PACKAGE
+        for requires in (self.facts.requires, self.facts.building):
+            flags[self.variant_family[requires.error != NONE]] |= schema.HAS_BROKEN_VARIANT
+        return {
+            "family_flags": flags,
+            "family_error": [NONE if error is None else self.errors.add(error) for error in errors],
+            "family_package_offsets": self.family_packages,
+            "family_variant_offsets": self.family_variants,
+        }
+
+    def _source_columns(self, sources: Sources | None) -> dict[str, object]:
+        if sources is None:
+            return {column.name: [] for column in schema.COLUMNS if column.source}
+        packages = {name: self.facts.packages[name] for name in ("location", "inode", "mtime", "size")}
+        return {
+            **{f"package_{name}": column for name, column in packages.items()},
+            **sources.columns(),
+        }
+
+    # --- requirements and ranges
+
+    def _requirement_columns(self) -> dict[str, object]:
+        mask_offsets, masks = self._requirement_masks()
+        return {
+            "range_offsets": offsets_of(map(len, self.ranges)),
+            "range_cut": np.array([cut for cuts in self.ranges for cut in cuts], np.int64),
+            "requirement_family": self.requirement_family,
+            "requirement_range": self.requirement_range,
+            "requirement_flags": self.facts.requirement_flags[self.requirements],
+            "requirement_text": [self.texts.add(text) for text in self.requirement_texts],
+            "requirement_mask_offsets": mask_offsets,
+            "requirement_mask": masks,
+        }
+
+    def _requirement_masks(self) -> tuple[IntArray, IntArray]:
+        """For each requirement with a range, the variants of its family whose version lies in it."""
+        n_cuts = np.diff(self.cut_offsets)
+        offsets = offsets_of(np.where(n_cuts > 0, self.word_counts[self.requirement_family], 0))
+        words = np.zeros(offsets[-1], np.uint64)
+        requirement = np.repeat(np.arange(len(n_cuts)), n_cuts >> 1)
+        family = self.requirement_family[requirement]
+        # packages of a family descend: those with ranks from `oldest` up to `newest` stand side by side
+        n_ranks = len(self.keys)
+        oldest, newest = (np.minimum((cut + (1 << CUT_SHIFT) - 1) >> CUT_SHIFT, n_ranks) for cut in self._bounds())
+        place = self.package_family * (n_ranks + 1) + (n_ranks - self.package_rank)
+        first = np.searchsorted(place, family * (n_ranks + 1) + (n_ranks - newest + 1))
+        last = np.searchsorted(place, family * (n_ranks + 1) + (n_ranks - oldest), side="right")
+        some = first < last
+        base = self.family_variants[family[some]]
+        _set_bit_ranges(
+            words,
+            offsets[requirement[some]],
+            self.package_variants[first[some]] - base,
+            self.package_variants[last[some]] - base,
+        )
+        return offsets, words
+
+    def _bounds(self) -> tuple[IntArray, IntArray]:
+        """Lower and upper cuts of all intervals of all requirements."""
+        return self.cuts[::2], self.cuts[1::2]
+
+    # --- what variants require
+
+    def _building_columns(self) -> dict[str, object]:
+        if self.facts.building is not self.facts.requires:
+            return self._requires_columns(self.facts.building, schema.BUILDING)
+        return {column.name: [] for column in schema.COLUMNS if column.name.startswith(schema.BUILDING)}
+
+    def _requires_columns(self, requires: Requires, prefix: str) -> dict[str, object]:
+        """The columns about requirements of variants, for one of their two lists."""
+        requirement = self.new_requirement[requires.values]
+        variant = np.repeat(np.arange(len(requires.error)), np.diff(requires.offsets))
+        family = self.requirement_family[requirement]
+        wanted = self.facts.requirement_flags[self.requirements][requirement] & CONFLICT == 0
+        extracted = np.flatnonzero(wanted)
+        extracted = extracted[np.lexsort((family[extracted], variant[extracted]))]
+        columns = {
+            "variant_error": map_optional(self.new_error, requires.error),
+            "variant_requirement_offsets": requires.offsets,
+            "variant_requirement": requirement,
+            "variant_extraction_offsets": np.searchsorted(variant[extracted], np.arange(len(requires.error) + 1)),
+            "variant_extraction": requirement[extracted],
+            **self._mention_columns(variant, requirement, wanted),
+        }
+        return {prefix + name: values for name, values in columns.items()}
+
+    def _mention_columns(self, variant: IntArray, requirement: IntArray, wanted: IntArray) -> dict[str, object]:
+        """Mentions and links of all families with their masks, from who requires what, in three parallel arrays."""
+        mentioning = self.variant_family[variant]
+        bit = variant - self.family_variants[mentioning]
+        n_families, n_requirements = len(self.names), len(self.requirements)
+        mention_key = mentioning * n_families + self.requirement_family[requirement]
+        mentions = np.unique(mention_key)
+        mention_of = mentions // max(n_families, 1)
+        masks = _Masks(mention_of, self.word_counts)
+        masks.set(np.searchsorted(mentions, mention_key[wanted]), bit[wanted])
+
+        ranged = self.requirement_range[requirement] != NONE
+        link_key = (mentioning * n_requirements + requirement)[ranged]
+        links = np.unique(link_key)  # by mentioning family, then by mentioned one: requirements are sorted by theirs
+        link_of, link_requirement = np.divmod(links, max(n_requirements, 1))
+        link_masks = _Masks(link_of, self.word_counts)
+        link_masks.set(np.searchsorted(links, link_key), bit[ranged])
+
+        mention_of_link = np.searchsorted(mentions, link_of * n_families + self.requirement_family[link_requirement])
+        conflicts = self.facts.requirement_flags[self.requirements][link_requirement] & CONFLICT != 0
+        return {
+            "family_mention_offsets": np.searchsorted(mention_of, np.arange(n_families + 1)),
+            "mention_family": mentions % max(n_families, 1),
+            "mention_conflicts": np.bincount(mention_of_link[conflicts], minlength=len(mentions)) > 0,
+            "family_mention_mask_offsets": masks.family_offsets,
+            "mention_mask": masks.words,
+            "mention_link_offsets": np.searchsorted(mention_of_link, np.arange(len(mentions) + 1)),
+            "link_requirement": link_requirement,
+            "family_link_mask_offsets": link_masks.family_offsets,
+            "link_mask": link_masks.words,
+        }
+
+
+class _Masks:
+    """Masks over the variants of a family, for rows that are sorted by family.
+
+    Parameters
+    ----------
+    family : array of int, (rows,)
+    word_counts : array of int, (families,)
+
+    Attributes
+    ----------
+    family_offsets : array of int64, (families + 1,)
+        Where the masks of each family begin.
+    words : array of uint64
+    """
+
+    def __init__(self, family: IntArray, word_counts: IntArray) -> None:
+        self._starts = offsets_of(word_counts[family])
+        self.family_offsets = self._starts[np.searchsorted(family, np.arange(len(word_counts) + 1))]
+        self.words = np.zeros(self._starts[-1], np.uint64)
+
+    def set(self, rows: IntArray, bits: IntArray) -> None:
+        """Set a bit of the mask of each of these rows."""
+        np.bitwise_or.at(self.words, self._starts[rows] + (bits >> 6), np.uint64(1) << (bits & 63).astype(np.uint64))
+
+
+def _note_spelling(odd: dict[int, set[str]], dotted: IntArray, rank: int, text: str) -> None:
+    if _ODD.search(text):
+        odd.setdefault(rank, set()).add(text)
+    else:
+        dotted[rank] = True
+
+
+def _spellings_in(versions: str) -> dict[bytes, str]:
+    """The versions in the text of a range, and the ends of what begins with them, by their keys."""
+    found = {}
+    for text in _SPELLED.findall(versions):
+        for spelled in (text, text + NEXT_SUFFIX):
+            found[version_key(spelled)] = spelled
+    return found

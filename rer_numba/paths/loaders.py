@@ -1,0 +1,67 @@
+"""Who reads the definition files that are not plain: rez, or nobody."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from rer_numba.errors import NeedsRezError
+from rer_numba.packages import BrokenValue, PackageData
+
+if TYPE_CHECKING:
+    from rer_numba.paths.discover import Entry
+    from rer_numba.paths.read import Loader, Place
+    from rer_numba.paths.settings import PathSettings
+
+
+def find_loader() -> Loader:
+    """Give rez's loader if rez is installed."""
+    return RezLoader() if find_spec("rez") else NoLoader()
+
+
+class RezLoader:
+    """Asks rez, which runs the file. rez is imported for the first one: 0.3 s."""
+
+    def package(self, place: Place, entry: Entry, reason: str) -> PackageData:  # noqa: ARG002 - others need the reason
+        """Read one package."""
+        from rer_numba.rez_bridge.load import load_package
+
+        name = place.family.name
+        return load_package(place.path, name, entry.version, entry.folder, entry.file, entry.extension)
+
+    def combined(self, place: Place, settings: PathSettings) -> list[PackageData] | BrokenValue:
+        """Read all packages of a combined file."""
+        from rer_numba.rez_bridge.load import ListingError, load_combined
+
+        family = place.family
+        try:
+            return load_combined(
+                place.path, family.name, family.extension, allow_unversioned=settings.allow_unversioned_packages
+            )
+        except ListingError as error:
+            return BrokenValue(error.error_type, error.text)
+
+
+class NoLoader:
+    """Says that rez is needed."""
+
+    def package(self, place: Place, entry: Entry, reason: str) -> PackageData:
+        """Give a package that cannot be used."""
+        broken = _needs_rez(entry.file or entry.folder, reason)
+        return PackageData.as_found(
+            place.family.name,
+            entry.version,
+            requires=broken,
+            variants=broken,
+            build_requires=broken,
+            timestamp=broken,
+            uri=entry.file,
+        )
+
+    def combined(self, place: Place, settings: PathSettings) -> BrokenValue:  # noqa: ARG002 - rez would heed them
+        """Give what listing the family raises."""
+        return _needs_rez(place.family.path, "it holds all versions of a package")
+
+
+def _needs_rez(path: str, reason: str) -> BrokenValue:
+    return BrokenValue(NeedsRezError.__name__, str(NeedsRezError(path, reason)))

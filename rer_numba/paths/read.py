@@ -1,0 +1,275 @@
+"""Families from their folders to facts: listed, read, parsed and merged.
+
+Most definition files say everything in literals and are read here. For the others there is a `Loader`, which asks rez;
+a process that has none says which families need it.
+
+Invariants
+----------
+- A state is taken before the content it belongs to is read. If it is another one afterwards, the content is read again,
+  and when that does not end it counts as `UNSURE`.
+- Families are independent: in what order and by which process they are read makes no difference.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from rer_numba.encode import FactsDraft, Source
+from rer_numba.errors import VersionError
+from rer_numba.facts import Facts
+from rer_numba.packages import BrokenValue, PackageData
+from rer_numba.paths.discover import Entry, Family, FamilyListing, list_family
+from rer_numba.paths.settings import PathSettings
+from rer_numba.paths.sources import SourceFolder
+from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of
+from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
+from rer_numba.version_order import version_key
+
+_TRIES = 5
+"""How often something is read that changes all the time."""
+
+
+class Place(NamedTuple):
+    """Where a family is found.
+
+    Attributes
+    ----------
+    location : int
+        Number of the location.
+    path : str
+        The location.
+    family : Family
+    """
+
+    location: int
+    path: str
+    family: Family
+
+
+class FamilyPlaces(NamedTuple):
+    """A family and its places, in the order in which they are searched."""
+
+    name: str
+    places: tuple[Place, ...]
+
+
+class Loader(Protocol):
+    """Reads the definition files that are not plain: `rer_numba.rez_bridge.load`, or `NoLoader`."""
+
+    def package(self, place: Place, entry: Entry, reason: str) -> PackageData:
+        """Read one package. `reason` is why its file is not plain."""
+
+    def combined(self, place: Place, settings: PathSettings) -> list[PackageData] | BrokenValue:
+        """Read all packages of a combined file, or give what listing the family raises."""
+
+
+class NeedsLoaderError(Exception):
+    """A family cannot be read without a loader."""
+
+
+@dataclass
+class Reading:
+    """What was read.
+
+    Attributes
+    ----------
+    facts : Facts
+    folders : list of SourceFolder
+    unread : list of FamilyPlaces
+        Families that need a loader; nothing of them is in the others.
+    """
+
+    facts: Facts
+    folders: list[SourceFolder] = field(default_factory=list)
+    unread: list[FamilyPlaces] = field(default_factory=list)
+
+
+def read_families(families: Iterable[FamilyPlaces], settings: PathSettings, loader: Loader | None = None) -> Reading:
+    """Read families.
+
+    Parameters
+    ----------
+    families : iterable of FamilyPlaces
+    settings : PathSettings
+    loader : Loader, optional
+        For what is not plain. Without one such families are `Reading.unread`.
+
+    Notes
+    -----
+    Nothing raises: what cannot be read is kept for the solve that touches it.
+    """
+    draft = FactsDraft()
+    folders: list[SourceFolder] = []
+    unread: list[FamilyPlaces] = []
+    for one in families:
+        reader = _FamilyReader(one.name, settings, loader)
+        try:
+            reader.read(one.places)
+        except NeedsLoaderError:
+            unread.append(one)
+            continue
+        reader.put_into(draft)
+        folders += reader.folders
+    return Reading(draft.facts(), folders, unread)
+
+
+class _FamilyReader:
+    """Reads one family in all its places."""
+
+    def __init__(self, name: str, settings: PathSettings, loader: Loader | None) -> None:
+        self.name = name
+        self.settings = settings
+        self.loader = loader
+        self.folders: list[SourceFolder] = []
+        self.error: BrokenValue | None = None
+        self._packages: dict[bytes, tuple[PackageData, Source]] = {}
+
+    def put_into(self, draft: FactsDraft) -> None:
+        """Add what was read to a draft. Nobody gets to the packages of a family that cannot be listed."""
+        if self.error is not None:
+            draft.family_error(self.name, self.error)
+            return
+        for given, (package, source) in enumerate(self._packages.values()):
+            draft.add(package, given, source)
+
+    def read(self, places: Iterable[Place]) -> None:
+        """Read all places; of equal versions the first counts. Raises NeedsLoaderError."""
+        for place in places:
+            known_error = self.error
+            for tries_left in range(_TRIES - 1, -1, -1):
+                self.error = known_error
+                before = _look(place.family.path)
+                listing = list_family(place.family, self.settings)
+                found = self._found(place, listing)
+                unsettled = _look(place.family.path) != before
+                if not unsettled or not tries_left:
+                    break
+            state = listing.state._replace(mtime_ns=UNSURE) if unsettled and listing.state != ABSENT else listing.state
+            watched = tuple(listing.watched)
+            self.folders.append(SourceFolder(place.location, self.name, place.family.extension, state, watched))
+            for key, package in found.items():
+                self._packages.setdefault(key, package)
+
+    def _found(self, place: Place, listing: FamilyListing) -> dict[bytes, tuple[PackageData, Source]]:
+        """The packages in one place that no earlier place has, by their version keys."""
+        if listing.error is not None:
+            self._fail(BrokenValue(*listing.error))
+        if place.family.extension:
+            return self._combined(place)
+        found: dict[bytes, tuple[PackageData, Source]] = {}
+        for entry in listing.entries:
+            key = self._key(entry.version)
+            if key is not None and key not in found and key not in self._packages:
+                found[key] = self._package(place, entry)
+        return found
+
+    def _fail(self, error: BrokenValue) -> None:
+        """Note what listing the family raises: in rez, too, nothing comes after the first error."""
+        self.error = self.error or error
+
+    def _key(self, version: str) -> bytes | None:
+        try:
+            return version_key(version)
+        except VersionError as error:
+            self._fail(BrokenValue("VersionError", str(error)))
+            return None
+
+    # --- one package
+
+    def _package(self, place: Place, entry: Entry) -> tuple[PackageData, Source]:
+        """Read a package, again if its file changes meanwhile."""
+        for _ in range(_TRIES):
+            static, state, reason = _read_static(entry)
+            if static is not None:
+                return _as_package(self.name, entry, static), Source(place.location, *state)
+            if self.loader is None:
+                raise NeedsLoaderError
+            before = _look(entry.file)
+            package = self.loader.package(place, entry, reason)
+            if _look(entry.file) == before:
+                return package, Source(place.location, *(settled(before)))
+        return package, Source(place.location, *before._replace(mtime_ns=UNSURE))
+
+    def _combined(self, place: Place) -> dict[bytes, tuple[PackageData, Source]]:
+        if self.loader is None:
+            raise NeedsLoaderError
+        packages = self.loader.combined(place, self.settings)
+        if isinstance(packages, BrokenValue):
+            self._fail(packages)
+            return {}
+        source = Source(place.location, *ABSENT)  # the file is the family's: its state stands there
+        found: dict[bytes, tuple[PackageData, Source]] = {}
+        for package in packages:
+            key = self._key(package.version)
+            if key is not None and key not in self._packages:
+                found.setdefault(key, (package, source))
+        return found
+
+
+def _look(path: str | None) -> FileState:
+    """The state of a path as it is, settled or not; ABSENT when one cannot look."""
+    try:
+        return ABSENT if path is None else state_of(path)
+    except OSError:
+        return ABSENT
+
+
+def _read_static(entry: Entry) -> tuple[StaticPackage | None, FileState, str]:
+    """Read a plain file: (content, state, ""), or (None, ABSENT, why not)."""
+    if entry.file is None:
+        return None, ABSENT, "there is no definition file"
+    if entry.extension != "py":
+        return None, ABSENT, "it is a YAML file"
+    try:
+        source, state = _read_settled(entry.file)
+        static = parse_static_package(source)
+    except NotPlainError as error:
+        return None, ABSENT, str(error)
+    except OSError as error:
+        return None, ABSENT, error.strerror or str(error)
+    if not static.has_timestamp and _has_old_release_data(entry.folder):
+        return None, ABSENT, "its release time is in an old form of file"
+    return static, state, ""
+
+
+def _read_settled(path: str) -> tuple[bytes, FileState]:
+    """Read a file while nobody changes it."""
+    for _ in range(_TRIES):
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            status = os.fstat(handle)
+            before = as_state(status)
+            source = _read_all(handle, status.st_size)
+            after = as_state(os.fstat(handle))
+        finally:
+            os.close(handle)
+        if before == after and len(source) == before.size:
+            return source, settled(before)
+    return source, before._replace(mtime_ns=UNSURE)
+
+
+def _read_all(handle: int, size: int) -> bytes:
+    pieces = []
+    while piece := os.read(handle, size + 1):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _has_old_release_data(folder: str) -> bool:
+    prefix = os.path.join(folder, "")
+    return os.path.isfile(f"{prefix}release.yaml") or os.path.isdir(f"{prefix}.metadata")
+
+
+def _as_package(name: str, entry: Entry, static: StaticPackage) -> PackageData:
+    return PackageData(
+        name,
+        entry.version,
+        static.requires,
+        static.variants,
+        build_requires=static.build_requires,
+        timestamp=static.timestamp,
+        uri=entry.file,
+    )

@@ -1,0 +1,369 @@
+"""One package.py, read without running it.
+
+What rez installs is a list of literals, with functions and configuration beside them that no solve looks at. Such a
+file is read here, and then what comes out is what rez's loader finds in it. As soon as anything in the file could
+compute a value, or could make rez refuse the file, it is refused: a guess could differ from what rez finds when it runs
+the file.
+
+Invariants
+----------
+- Whatever is accepted here, rez loads without an error, with equal values of equal types. (The texts of requirements
+  are not parsed, neither here nor when rez loads a file.)
+- rez compiles a file, runs it, and then walks over every value, so a value that no solve looks at may still break the
+  file: a key of a dict that is no text, for example. Hence all values are checked, not only those that are kept.
+
+Ports: rez.serialise.load_py and rez.utils.scope, as far as literals go (rez 3.4.0).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import warnings
+from typing import Any, NamedTuple
+
+SOLVER_KEYS = frozenset({"name", "version", "requires", "variants", "build_requires", "timestamp"})
+"""What a solve knows of a package."""
+_GIVEN = frozenset({"scope", "early", "late", "include", "ModifyList", "InvalidPackageError"})
+"""What rez lends to a package file: names that mean something else once they are assigned."""
+_REX_FUNCTIONS = frozenset({"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands"})
+"""Functions that rez refuses to bind late."""
+_OF_SCOPES = frozenset(
+    {"clear", "context", "copy", "data", "format", "format_expand", "format_pretty", "fromkeys", "get", "items", "keys"}
+    | {"locals", "name", "pending", "pop", "popitem", "read_only", "setdefault", "to_dict", "update", "values"}
+)
+"""Attributes that the objects made by `scope` have from the start: nothing can be set below them."""
+_DEEPEST = 16
+"""How many names `c.a.b.x = 1` may chain, and how many scopes may nest: Python and rez have limits of their own."""
+_CODING = re.compile(rb"coding[:=][ \t]*([-\w.]+)")
+_PROBLEMS_OF_PYTHON = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
+
+
+class NotPlainError(Exception):
+    """Why a package cannot be read, in words that follow the name of its file."""
+
+
+class StaticPackage(NamedTuple):
+    """What a package file says; name and version are left to whoever knows where it lies."""
+
+    requires: list[str]
+    variants: list[list[str]]
+    build_requires: list[str]
+    timestamp: int | None
+
+    @property
+    def has_timestamp(self) -> bool:
+        """Whether the file sets a timestamp; rez looks for older release files beside it only when it does not."""
+        return self.timestamp is not None
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> StaticPackage:
+        """Take values, which may be wrong; raises NotPlainError if one has a wrong type."""
+        variants = values.get("variants", [])
+        if type(variants) is not list:
+            raise NotPlainError(f"variants must be a list of lists of texts, not {_shown(variants)}")
+        timestamp = values.get("timestamp", 0)
+        if type(timestamp) is not int or abs(timestamp) >= 1 << 63:
+            raise NotPlainError(f"timestamp must be a whole number of seconds, not {_shown(timestamp)}")
+        return cls(
+            _texts(values.get("requires", []), "requires"),
+            [_texts(variant, "each of the variants") for variant in variants],
+            _texts(values.get("build_requires", []), "build_requires"),
+            timestamp if "timestamp" in values else None,
+        )
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.40}"
+    except ValueError:  # an integer that Python does not like to write in digits
+        return "a huge number"
+
+
+def _texts(value: Any, what: str) -> list[str]:
+    if type(value) is not list:
+        raise NotPlainError(f"{what} must be a list of texts, not {_shown(value)}")
+    for text in value:
+        if type(text) is not str:
+            raise NotPlainError(f"{what} must be a list of texts, not {_shown(value)}")
+        if not text.isascii():
+            check_text(text, what)
+    return value
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise NotPlainError for half a character (a lone surrogate), which no file of ours could hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotPlainError(f"{what} holds {text!r:.40}, which is not valid Unicode") from None
+
+
+# ---------------------------------------------------------------------------------------------------------------- file
+def read_static_package(path: str | os.PathLike[str]) -> StaticPackage:
+    """Read a package.py.
+
+    Raises
+    ------
+    NotPlainError
+        It is not plain, or not Python.
+    OSError
+        It cannot be opened.
+    """
+    with open(path, "rb", buffering=0) as file:
+        return parse_static_package(file.read())
+
+
+def parse_static_package(source: bytes) -> StaticPackage:
+    """Read the text of a package.py; raises NotPlainError.
+
+    Notes
+    -----
+    34 us for a file of rez's benchmark (320 bytes), 28 of them in `ast.parse`, and 7 more to read it; 105 us for one of
+    700 bytes with functions and a scope (2026-11, one core).
+    """
+    values: dict[str, Any] = {}
+    others: list[ast.stmt] = []
+    for statement in _parse(source):
+        if type(statement) is ast.Assign:
+            problem = _read_assignment(statement, values)
+        else:
+            problem = _other_problem(statement, others)
+        if problem:
+            raise NotPlainError(f"line {statement.lineno}: {problem}")
+    if others:
+        _check_all(source, others)
+    return StaticPackage.of(values)
+
+
+def _parse(source: bytes) -> list[ast.stmt]:
+    try:
+        if b"\\" not in source:
+            return ast.parse(source).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape is a matter for the author of the package
+            return ast.parse(source).body
+    except _PROBLEMS_OF_PYTHON as error:
+        raise _not_python(error) from None
+
+
+def _not_python(error: Exception) -> NotPlainError:
+    line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
+    return NotPlainError(f"{line}is not valid Python ({error.msg if isinstance(error, SyntaxError) else error})")
+
+
+def _check_all(source: bytes, others: list[ast.stmt]) -> None:
+    """Refuse a file with functions that rez cannot compile or find again, or with scopes that are not plain.
+
+    Assignments of literals need no second look; functions do: `break` outside of a loop, two parameters of one name
+    and the like are found by the compiler only. rez then reads the text of each function from the file, where a comment
+    that is not UTF-8 stops it, although it does not stop the compiler.
+    """
+    if not _is_utf8(source):
+        raise NotPlainError("has functions and is not written in UTF-8")
+    functions: list[ast.stmt] = [statement for statement in others if isinstance(statement, ast.FunctionDef)]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # with the `annotations` of this module in force, as rez compiles with those of its own
+            compile(ast.Module(functions, []), "package.py", "exec")
+    except _PROBLEMS_OF_PYTHON as error:
+        raise _not_python(error) from None
+    scopes = _Scopes()
+    for statement in others:
+        problem = scopes.problem(statement, ()) if isinstance(statement, ast.With) else None
+        if problem:
+            raise NotPlainError(f"line {statement.lineno}: {problem}")
+
+
+def _is_utf8(source: bytes) -> bool:
+    """Whether a file is UTF-8, and does not call itself anything else."""
+    first_lines = source.replace(b"\r", b"\n").split(b"\n", 4)[:4]  # two, however they end
+    names = [name for line in first_lines for name in _CODING.findall(line)]
+    if any(name.lower() not in (b"utf-8", b"utf8") for name in names):
+        return False
+    try:
+        source.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------- statements
+def _read_assignment(statement: ast.Assign, values: dict[str, Any]) -> str | None:
+    """Take a value that a file assigns at its top, or say why it is not plain."""
+    target = statement.targets[0]
+    if type(target) is not ast.Name or len(statement.targets) > 1:
+        return "has a statement that computes something"
+    key = target.id
+    if _is_reserved(key):
+        return f"{key} has a meaning of its own"
+    try:
+        values[key] = _literal(statement.value)
+    except _NotLiteralError:
+        return f"{key} is computed"
+    if key == "format_version" and not (type(values[key]) is int and abs(values[key]) < 1 << 63):
+        return "format_version is no number"
+    return None
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether assigning to a name may change how rez reads the rest of the file."""
+    return name in _GIVEN or name.startswith("__")
+
+
+def _other_problem(statement: ast.stmt, others: list[ast.stmt]) -> str | None:
+    """Say why a statement is not plain; functions and scopes are added to `others`, to be looked at in full."""
+    match statement:
+        case ast.Expr(value=ast.Constant()) | ast.Pass():
+            return None
+        case ast.FunctionDef():
+            others.append(statement)
+            return _function_problem(statement)
+        case ast.With(items=[ast.withitem(context_expr=ast.Call(func=ast.Name(id="scope")))]):
+            others.append(statement)
+            return None
+        case ast.Import() | ast.ImportFrom():
+            return "imports a module"
+        case _:
+            return "has a statement that computes something"
+
+
+class _NotLiteralError(Exception):
+    """An expression may compute something."""
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of a literal; raises _NotLiteralError.
+
+    Notes
+    -----
+    Stricter than `ast.literal_eval`, and faster. The keys of a dict must be texts, since rez's loader dies of others;
+    the members of a set must be constants, since others may have no hash.
+    """
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.List):
+        return [_literal(item) for item in node.elts]
+    match node:
+        case ast.Tuple(elts=items):
+            return tuple([_literal(item) for item in items])
+        case ast.Dict(keys=keys, values=values):
+            return {_text(key): _literal(value) for key, value in zip(keys, values, strict=True)}
+        case ast.Set(elts=items) if all(isinstance(item, ast.Constant) for item in items):
+            return {_literal(item) for item in items}
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)) if number is not True:
+            return -number
+    raise _NotLiteralError
+
+
+def _text(node: ast.expr | None) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    raise _NotLiteralError
+
+
+# ----------------------------------------------------------------------------------------------------------- functions
+def _function_problem(function: ast.FunctionDef) -> str | None:
+    """Say why a function is not one that rez only keeps the text of."""
+    name = function.name
+    if name in SOLVER_KEYS or _is_reserved(name):
+        return f"{name} is computed by a function"
+    for decorator in function.decorator_list:
+        kind = _decorator_kind(decorator)
+        if kind is None or (kind == "late" and name in _REX_FUNCTIONS):
+            return f"{name} has a decorator that computes something"
+    arguments = function.args
+    if not all(_is_literal(default) for default in (*arguments.defaults, *arguments.kw_defaults) if default):
+        return f"{name} has computed defaults"
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
+    annotations = [function.returns, *(argument.annotation for argument in every if argument)]
+    if getattr(function, "type_params", None) or not all(_is_literal(note) for note in annotations if note):
+        return f"{name} has computed annotations"
+    return None
+
+
+def _decorator_kind(decorator: ast.expr) -> str | None:
+    """The name of a decorator that only marks a function (`early` would run it), or None."""
+    match decorator:
+        case ast.Call(func=ast.Name(id="late"), args=[], keywords=[]):
+            return "late"
+        case ast.Call(func=ast.Name(id="include"), args=[_, *_] as names, keywords=[]) if all(map(_is_text, names)):
+            return "include"
+    return None
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        _literal(value)
+    except _NotLiteralError:
+        return False
+    return True
+
+
+# -------------------------------------------------------------------------------------------------------------- scopes
+class _Scopes:
+    """All `with scope("config") as c:` of a file: plain if they only set literals beside what a solve knows.
+
+    A scope turns what is assigned in it into a dict, and then puts the variables of the file back as they were.
+    `c.a.b = 1` makes the dict `a` on the way; after `c.a = 1`, or where `a` is an attribute of the scope object itself,
+    it is an error. Here `a` must not have been set before in any scope of the file, at any depth.
+    """
+
+    def __init__(self) -> None:
+        self.set: set[str] = set()
+
+    def problem(self, statement: ast.With, variables: tuple[str | None, ...]) -> str | None:
+        """Say why a scope is not plain; `variables` are those of the scopes around it, None for one without."""
+        match statement.items:
+            case [ast.withitem(ast.Call(ast.Name("scope"), [ast.Constant(str(name))], []), None as variable)]:
+                pass
+            case [ast.withitem(ast.Call(ast.Name("scope"), [ast.Constant(str(name))], []), ast.Name(variable))]:
+                pass
+            case _:
+                return "has a statement that computes something"
+        if len(variables) == _DEEPEST:
+            return "has a scope too deep"
+        if name in SOLVER_KEYS or variable in SOLVER_KEYS:
+            return f"{name} is computed by a scope"
+        if _is_reserved(name) or (variable and _is_reserved(variable)):
+            return f"{name} has a meaning of its own"
+        for inner in statement.body:
+            problem = self._statement_problem(inner, (*variables, variable))
+            if problem:
+                return problem
+        return None
+
+    def _statement_problem(self, statement: ast.stmt, variables: tuple[str | None, ...]) -> str | None:
+        match statement:
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                return None
+            case ast.With():
+                return self.problem(statement, variables)
+            case ast.Assign(targets=[target], value=value) if _is_literal(value) and self._may_set(target, variables):
+                return None
+        return "has a scope that computes something"
+
+    def _may_set(self, target: ast.expr, variables: tuple[str | None, ...]) -> bool:
+        """Note what is set; False if it may be an error."""
+        names: list[str] = []
+        while isinstance(target, ast.Attribute):
+            names.append(target.attr)
+            target = target.value
+        if not isinstance(target, ast.Name) or len(names) > _DEEPEST:
+            return False
+        if not names:
+            self.set.add(target.id)
+            return target.id not in variables and not _is_reserved(target.id)
+        last, *passed = names
+        if target.id not in variables or last.startswith("__"):
+            return False
+        if any(name.startswith("_") or name in _OF_SCOPES or name in self.set for name in passed):
+            return False
+        self.set.add(last)
+        return True

@@ -1,0 +1,249 @@
+"""What rez's own loader says of one package file.
+
+Each call makes rez's objects anew, as a process that has just started would, so that nothing rez kept in memory
+answers for a file that has changed since.
+
+Invariants
+----------
+- An attribute is broken exactly where rez raises when a solve reads it, with rez's class name and text. rez loads a
+  file whole, and then validates `variants`, `requires`, `build_requires` and `timestamp` each on its own.
+- Requirements keep the texts of the file; `*` in them is not expanded, as rez expands it only when a package is built.
+- Code in a package file runs, and may print. An exit asked for by it is recorded like any exception; an interrupt by
+  the user passes.
+
+Ports: rezplugins.package_repository.filesystem and rez.packages (rez 3.4.0): who reads what, in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from rez import serialise
+from rez.plugin_managers import plugin_manager
+from rez.utils.formatting import PackageRequest
+from rez.utils.resources import ResourcePool
+from rez.utils.sourcecode import SourceCode
+
+from rer_numba.packages import LATE, BrokenValue, PackageData
+
+_PACKAGE = "filesystem.package"
+_COMBINED_FAMILY = "filesystem.family.combined"
+_COMBINED = "filesystem.package.combined"
+
+
+class ListingError(Exception):
+    """rez cannot list the versions of a family.
+
+    Parameters
+    ----------
+    error_type, text : str
+        Class name and text of what rez raises.
+    """
+
+    def __init__(self, error_type: str, text: str) -> None:
+        super().__init__(error_type, text)
+        self.error_type = error_type
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.text}"
+
+
+def load_package(location: str, name: str, version: str, folder: str, file: str | None, extension: str) -> PackageData:
+    """Load a package that has a folder of its own.
+
+    Parameters
+    ----------
+    location : str
+        The repository, as rez spells its path.
+    name, version : str
+        As the folders are called; version '' for a package without one.
+    folder : str
+        Where the package lies. Older releases have their time in a file of its own there.
+    file : str or None
+        The definition file. None: there is none, which breaks the package.
+    extension : str
+        Its kind, "py" or "yaml".
+
+    Returns
+    -------
+    PackageData
+        What cannot be read is in it as `BrokenValue`.
+    """
+
+    def find() -> Any:
+        resource = _repository(location).get_resource(_PACKAGE, location=location, name=name, version=version)
+        resource.path = folder
+        resource._filepath_and_format = file, file and serialise.FileFormat[extension]
+        return resource
+
+    resource, values = _load(find)
+    if resource is not None:
+        values = {**_requirements_and_time(resource), "variants": _attempt(_variants, resource)}
+    return PackageData.as_found(name, version, **values, uri=file)
+
+
+def load_combined(location: str, name: str, extension: str, *, allow_unversioned: bool) -> list[PackageData]:
+    """Load the packages of a family that is one file.
+
+    Parameters
+    ----------
+    location : str
+        The repository, as rez spells its path.
+    name, extension : str
+        The file is `name.extension` in it.
+    allow_unversioned : bool
+        Whether a file without versions is one package without a version.
+
+    Returns
+    -------
+    list of PackageData
+        In rez's order.
+
+    Raises
+    ------
+    ListingError
+        The file cannot be loaded, or its versions are wrong. (A wrong key of `version_overrides` breaks the packages,
+        but not the list.)
+    """
+    try:
+        repository = _repository(location)
+        family = repository.get_resource(_COMBINED_FAMILY, location=location, name=name, ext=extension)
+        with _files_as_they_are():
+            versions = family.versions
+        texts = [""] if allow_unversioned and not versions else [str(version) for version in versions]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - code in the file may raise anything, an exit too
+        raise ListingError(*_broken(error)) from None
+    return [
+        _combined_package(repository, {"location": location, "name": name, "ext": extension}, text) for text in texts
+    ]
+
+
+def _combined_package(repository: Any, family: dict[str, str], version: str) -> PackageData:
+    """Take one package from a family's file, which `repository` has loaded already."""
+    package = repository.get_resource(_COMBINED, **family, version=version)
+    resource, values = _load(lambda: package)
+    if resource is not None:
+        values = {**_requirements_and_time(resource), "variants": _attempt(_variants, resource)}
+        if isinstance(values["variants"], BrokenValue):
+            values.update(_counted_variants(resource, values["requires"], values["variants"]))
+    return PackageData.as_found(family["name"], version, **values, uri=package.uri)
+
+
+def _counted_variants(resource: Any, requires: Any, problem: BrokenValue) -> dict[str, Any]:
+    """Bad variants of a combined file: rez counts them as they are, and validates when it reads what one requires."""
+    count = _attempt(lambda: len(resource._data.get("variants", [])))
+    if isinstance(count, BrokenValue):
+        return {"variants": count}
+    if not count:
+        return {"variants": []}
+    return {"variants": [[]] * count, "requires": requires if isinstance(requires, BrokenValue) else problem}
+
+
+def _repository(location: str) -> Any:
+    """rez's object for a repository, with nothing in its caches."""
+    kind: Any = plugin_manager.get_plugin_class("package_repository", "filesystem")
+    return kind(location, ResourcePool(cache_size=None), disable_memcache=True)
+
+
+@contextmanager
+def _files_as_they_are() -> Iterator[None]:
+    """Let rez read the files themselves: of those this process wrote it would read copies that it kept."""
+    kept = serialise.file_cache.copy()
+    serialise.file_cache.clear()
+    try:
+        yield
+    finally:
+        serialise.file_cache.update(kept)
+
+
+def _load(find: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
+    """Load a package, once: a file that fails would run again for each attribute.
+
+    Returns
+    -------
+    resource, values
+        rez's object with its data loaded, or None and the attributes as a solve finds them then.
+    """
+    try:
+        resource = find()
+        with _files_as_they_are():
+            resource._data  # noqa: B018 - a property that loads
+    except KeyboardInterrupt:
+        raise
+    except AttributeError as error:
+        # rez's wrapper takes one for the sign that an attribute is not set; variants are read without the wrapper
+        return None, {"variants": _broken(error)}
+    except BaseException as error:  # noqa: BLE001 - as above
+        return None, dict.fromkeys(("requires", "variants", "build_requires", "timestamp"), _broken(error))
+    return resource, {}
+
+
+# ---------------------------------------------------------------------------------------------------------- attributes
+def _requirements_and_time(resource: Any) -> dict[str, Any]:
+    return {
+        # a solve adds them up in this way, which fails if the value is a function
+        "requires": _attempt(_requirements, resource, "requires", lambda found: found + []),
+        "build_requires": _attempt(_requirements, resource, "build_requires", lambda found: [] + found),
+        "timestamp": _attempt(lambda: None if resource.timestamp is None else int(resource.timestamp)),
+    }
+
+
+def _requirements(resource: Any, key: str, add: Callable[[Any], Any]) -> list[str] | BrokenValue:
+    texts = resource._data.get(key, [])
+    if _are_requirements(texts):
+        return _plain(texts)
+    value = getattr(resource, key)
+    if isinstance(value, SourceCode):
+        if value.late_binding:
+            return BrokenValue(LATE, f"{key} is a late function, which only rez can run, within a solve")
+        add(value)
+    return _plain(texts)
+
+
+def _variants(resource: Any) -> list[list[str]]:
+    variants = resource._data.get("variants", [])
+    if not (isinstance(variants, list) and all(map(_are_requirements, variants))):
+        resource.variants  # noqa: B018 - a property that validates
+    return list(map(_plain, variants))
+
+
+def _are_requirements(texts: Any) -> bool:
+    """Whether rez's schema lets a list pass; a text that many packages have is parsed once."""
+    return type(texts) is list and all(type(text) is str and _is_requirement(text) for text in texts)
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_requirement(text: str) -> bool:
+    try:
+        PackageRequest(text)
+    except Exception:  # noqa: BLE001 - in rez's schema anything means no
+        return False
+    return True
+
+
+def _plain(texts: list[str]) -> list[str]:
+    """The texts; a computed one may be of a class of its own."""
+    return [str.__str__(text) for text in texts]
+
+
+def _attempt(read: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `read`; what it raises becomes a BrokenValue."""
+    try:
+        return read(*arguments)
+    except Exception as error:  # noqa: BLE001 - rez's own errors, and whatever wrong values lead to
+        return _broken(error)
+
+
+def _broken(error: BaseException) -> BrokenValue:
+    """Note an error; what its text holds of half characters is escaped, since no file of ours could hold them."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an error of somebody else's class may have no text
+        text = "an error that cannot be told"
+    return BrokenValue(type(error).__name__, text.encode("utf-8", "backslashreplace").decode())

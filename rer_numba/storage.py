@@ -1,0 +1,219 @@
+"""Repositories and their files: saved, opened, brought up to date."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from rer_numba import generations, store
+from rer_numba.errors import RerError
+from rer_numba.options import SolveOptions
+from rer_numba.paths.settings import PathSettings
+from rer_numba.publish import replace_file
+
+if TYPE_CHECKING:
+    from rer_numba.locks import Lock
+    from rer_numba.progress import OnProgress
+    from rer_numba.repository import Check, OnStale, Repository
+    from rer_numba.schema import Tables
+
+OPTIONS = "rer.options"
+"""Entry of a file's metadata: `SolveOptions.to_json` of what its solves use; absent where they are the defaults."""
+PATHS = "rer.paths"
+"""The paths that were searched, as given, one a line."""
+PATH_SETTINGS = "rer.path_settings"
+"""`PathSettings.to_json`; absent when the packages were handed in."""
+_OF_ONE_WRITING = {store.CREATED, store.ENCODER, store.METADATA_CHECKSUM}
+
+
+class Refreshed(NamedTuple):
+    """What a refresh did.
+
+    Attributes
+    ----------
+    families : list of str
+        Those that were read again, by name: changed, new or gone.
+    adopted : bool
+        Another process had written newer content, which was taken.
+    saved : bool
+        The file was written.
+    """
+
+    families: list[str]
+    adopted: bool
+    saved: bool
+
+
+# ------------------------------------------------------------------------------------------------------------- the file
+def save(repository: Repository, path: str | os.PathLike[str]) -> None:
+    """Write a repository to a file or a folder of generations, and remember where."""
+    with generations.lock_target(path):
+        _write(repository, os.path.abspath(path))
+
+
+def _write(repository: Repository, path: str) -> None:
+    """Write to where we hold the lock."""
+    entries = {**repository.metadata, PATHS: "\n".join(repository.paths)}
+    for name in (OPTIONS, PATH_SETTINGS):
+        entries.pop(name, None)
+    if repository.options != SolveOptions():
+        entries[OPTIONS] = repository.options.to_json()
+    if repository.path_settings is not None:
+        entries[PATH_SETTINGS] = repository.path_settings.to_json()
+    prepared = store.prepare(repository.tables, entries)
+    if generations.is_folder(path):
+        file = generations.publish(path, _name(prepared), prepared.fill)
+    else:
+        file = path
+        replace_file(path, prepared.fill)
+    repository.path, repository.file = path, os.path.abspath(file)
+    repository.fingerprint, repository.metadata = prepared.fingerprint, prepared.metadata
+
+
+def _name(prepared: store.Prepared) -> str:
+    """The name of a generation: its content, and everything that is stored with it."""
+    entries = "\n".join(f"{key}={value}" for key, value in sorted(prepared.metadata.items()) if key not in _OF_ONE_WRITING)
+    return f"{prepared.fingerprint}-{zlib.crc32(entries.encode()):08x}"
+
+
+def open_repository(
+    kind: type[Repository],
+    path: str | os.PathLike[str],
+    check: Check,
+    on_stale: OnStale,
+    verify: Literal["once", "always", "never"],
+    *,
+    file: str | None = None,
+) -> Repository:
+    """`Repository.open`; `file` is the generation wanted, if it is still there."""
+    if file is not None and os.path.exists(file):
+        opened, found = store.read(file, verify=verify), file
+    else:
+        opened, found = _read(path, verify)
+    paths = opened.metadata.get(PATHS, "")
+    options = opened.metadata.get(OPTIONS)
+    settings = opened.metadata.get(PATH_SETTINGS)
+    repository = kind(
+        opened.tables,
+        paths=paths.split("\n") if paths else (),
+        options=None if options is None else SolveOptions.from_json(options, f"{os.fspath(path)}: stored options"),
+        path_settings=None if settings is None else PathSettings.from_json(settings),
+        check=check,
+        on_stale=on_stale,
+    )
+    repository.path = os.path.abspath(path)
+    repository.file, repository.fingerprint, repository.metadata = found, opened.fingerprint, opened.metadata
+    return repository
+
+
+def _read(path: str | os.PathLike[str], verify: Literal["once", "always", "never"]) -> tuple[store.OpenedFile, str]:
+    """Read a file, or the current generation of a folder."""
+    if not os.path.isdir(path):
+        return store.read(path, verify=verify), os.path.abspath(path)
+    return generations.open_current(path, lambda file: (store.read(file, verify=verify), os.path.abspath(file)))
+
+
+# -------------------------------------------------------------------------------------------------------------- refresh
+def refresh(
+    repository: Repository,
+    check: Check,
+    save: bool | None,
+    processes: int | None,
+    on_progress: OnProgress,
+) -> Refreshed:
+    """`Repository.refresh`, for a caller that sees to it that only one thread does this."""
+    if repository.path_settings is None:
+        raise RerError("this repository was not made from package paths: there is nothing to compare it with")
+    if repository.path is None:
+        if save:
+            raise RerError("this repository has no file yet: call save(path) first")
+        return Refreshed(_read_changed(repository, check, processes, on_progress), adopted=False, saved=False)
+    with _lock(repository.path, must=bool(save)) as lock:
+        adopted = False
+        may_write = lock is not None and save is not False
+        written = _written_since(repository)
+        if written is not None:
+            adopted = _is_about_the_same(repository, written[0])
+            if adopted:
+                repository.adopt(*written)
+            else:
+                may_write = bool(save)
+        families = _read_changed(repository, check, processes, _beating(lock, on_progress))
+        if families and may_write:
+            _write(repository, repository.path)
+    return Refreshed(families, adopted, saved=bool(families) and may_write)
+
+
+@contextmanager
+def _lock(path: str, *, must: bool) -> Iterator[Lock | None]:
+    """Hold the lock of a file; None if it may not be written, and need not."""
+    try:
+        lock = generations.lock_target(path)
+    except OSError:
+        if must:
+            raise
+        yield None
+        return
+    with lock:
+        yield lock
+
+
+def _beating(lock: Lock | None, on_progress: OnProgress) -> OnProgress:
+    """Show others that we are alive whenever there is progress."""
+    if lock is None:
+        return on_progress
+
+    def report(what: str, done: int, total: int) -> None:
+        lock.beat()
+        on_progress(what, done, total)
+
+    return report
+
+
+def _written_since(repository: Repository) -> tuple[store.OpenedFile, str] | None:
+    """What another process has written to our file, or None."""
+    try:
+        opened, file = _read(str(repository.path), "once")
+    except FileNotFoundError:
+        return None  # it was removed, and may be written again
+    known = repository.metadata.get(store.METADATA_CHECKSUM)
+    return None if opened.metadata.get(store.METADATA_CHECKSUM) == known else (opened, file)
+
+
+def _is_about_the_same(repository: Repository, opened: store.OpenedFile) -> bool:
+    """Tell whether a file was made of our paths, in the same way."""
+    settings = None if repository.path_settings is None else repository.path_settings.to_json()
+    return (opened.metadata.get(PATHS), opened.metadata.get(PATH_SETTINGS)) == ("\n".join(repository.paths), settings)
+
+
+def _read_changed(repository: Repository, check: Check, processes: int | None, on_progress: OnProgress) -> list[str]:
+    """Read the changed families again; give their names."""
+    from rer_numba.paths.build import tables_of_paths
+    from rer_numba.paths.freshness import Freshness
+    from rer_numba.paths.refresh import read_again
+
+    settings = repository.path_settings
+    assert settings is not None
+    if check == "frozen":
+        return []
+    freshness = Freshness(repository.tables, settings)
+    if freshness.other_location(repository.paths) is not None:
+        tables = tables_of_paths(repository.paths, settings, processes=processes, on_progress=on_progress)
+        names = sorted({*_family_names(repository.tables), *_family_names(tables)})
+    else:
+        names = freshness.changed_families(check, lambda done, total: on_progress("looking at families", done, total))
+        if not names:
+            return []
+        tables = read_again(repository.tables, names, settings, processes=processes, on_progress=on_progress)
+    repository.use(tables)
+    return names
+
+
+def _family_names(tables: Tables) -> list[str]:
+    """The families that were found."""
+    from rer_numba.paths.sources import Sources
+
+    return [name for name in Sources.of(tables).folders if name]
