@@ -14,7 +14,7 @@ import gc
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from statistics import median
 from typing import Any, NamedTuple, Protocol
@@ -240,6 +240,55 @@ def _version(package: str) -> str:
 def is_installed(engine: str) -> bool:
     """Tell whether an engine can be imported."""
     return find_spec(engine) is not None
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+def loading_with_rez(tree: str) -> tuple[str, Callable[[], dict[str, int]]]:
+    """Make a function that has rez read all packages of a folder, as far as its solver would.
+
+    Returns
+    -------
+    label : str
+    load : callable
+        Gives the number of packages. What rez has read it keeps, so only the first call measures anything.
+    """
+    import rez
+    from rez import config
+    from rez.packages import iter_packages
+
+    # overrides only: neither the user's files nor the environment decide what is measured
+    locked: Any = config._create_locked_config(overrides={"packages_path": [tree]})
+
+    def load() -> dict[str, int]:
+        count = 0
+        with config._replace_config(locked):
+            for name in os.listdir(tree):
+                for package in iter_packages(name, paths=[tree]):
+                    count += 1
+                    for variant in package.iter_variants():
+                        variant.get_requires(build_requires=False)
+        return {"packages": count}
+
+    return f"rez {rez.__version__}", load
+
+
+def parsing_with_pyrer(tree: str) -> tuple[str, Callable[[], dict[str, int]]]:
+    """Make a function that has pyrer's parser read all package files of a folder: it makes no more of them.
+
+    Returns
+    -------
+    label : str
+    parse : callable
+        Gives the number of packages, and of those that pyrer leaves to rez.
+    """
+    import pyrer
+
+    def parse() -> dict[str, int]:
+        folders = (version.path for family in os.scandir(tree) for version in os.scandir(family.path))
+        parsed = pyrer.parse_static_packages_py([os.path.join(folder, "package.py") for folder in folders])
+        return {"packages": len(parsed), "left_to_rez": parsed.count(None)}
+
+    return f"pyrer {_version('pyrer')}", parse
 
 
 # ------------------------------------------------------------------------------------------------------------ measuring

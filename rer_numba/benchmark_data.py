@@ -11,7 +11,10 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import os
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -68,6 +71,56 @@ def benchmark_packages(cache_dir: str | Path | None = None) -> list[DataPackage]
         cached.parent.mkdir(parents=True, exist_ok=True)
         write_packages(cached, iter_benchmark_packages())
     return read_packages(cached)
+
+
+def benchmark_tree(cache_dir: str | Path) -> str:
+    """Return the folder of rez's benchmark packages, unpacked below `cache_dir` unless that was done before.
+
+    It appears there whole or not at all, under the digest of the archive. Takes 80 MB on most disks.
+
+    Raises
+    ------
+    DataSetError
+        As `benchmark_packages`.
+    OSError
+        It cannot be written.
+    """
+    kept = Path(cache_dir) / f"rez-benchmark-{input_digests()[PACKAGES_FILE][:16]}"
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.mkdtemp(prefix="unpacking-", dir=kept.parent)
+        try:
+            write_tree(temporary)
+            os.rename(temporary, kept)
+        except OSError:
+            if not kept.is_dir():  # which another process may have made meanwhile
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return str(kept / "packages")
+
+
+def write_tree(folder: str | Path) -> str:
+    """Unpack rez's benchmark: NAME/VERSION/package.py as rez itself wrote them when they were released.
+
+    Returns
+    -------
+    str
+        The folder to hand to rez, below `folder`.
+
+    Raises
+    ------
+    DataSetError
+        As `benchmark_packages`.
+    OSError
+        It cannot be written.
+    """
+    with tarfile.open(data_file(PACKAGES_FILE)) as archive:
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)
+    return os.path.join(folder, "packages")
 
 
 def iter_benchmark_packages() -> Iterator[DataPackage]:

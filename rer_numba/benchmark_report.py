@@ -77,6 +77,10 @@ def benchmark(arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.engines if name not in ENGINES]
     if unknown:
         raise RerError(f"there is no engine {unknown[0]!r}; --engines takes {', '.join(ENGINES)}")
+    if getattr(arguments, "paths", False):
+        from rer_numba.benchmark_paths import benchmark_paths
+
+        return benchmark_paths(arguments)
     with Progress() as progress:
         requests = benchmark_requests()
         packages = list(progress.track(iter_benchmark_packages(), None, "reading rez's benchmark"))

@@ -26,10 +26,11 @@ class BrokenValue(NamedTuple):
     text: str
 
     def exception(self) -> Exception:
-        """The exception, of the class in `rer_numba.errors` that has this name; `RerError` when there is none."""
-        kind = getattr(errors, self.error_type, errors.RerError)
-        raised: Exception = kind(self.text)
-        return raised
+        """The exception: of rez's class, if `rer_numba.errors` has it, otherwise a `RerError`."""
+        kind = getattr(errors, self.error_type, None)
+        if isinstance(kind, type) and issubclass(kind, (errors.RezError, errors.VersionError)):
+            return kind(self.text)
+        return errors.RerError(self.text)  # our own classes are made of data, and here is a finished text
 
 
 _T = TypeVar("_T")

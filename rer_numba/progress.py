@@ -61,19 +61,21 @@ class Progress:
             yield item
 
     def show(self, what: str, done: int = 0, total: int | None = None) -> None:
-        """Say what is going on. Cheap unless it is time to write."""
+        """Say what is going on. Cheap unless it is time to write. An `OnProgress`."""
         if not self._enabled:
             return
         now = time.monotonic()
-        if now - self._started < SHOWN_AFTER or now - self._last < _REFRESH:
+        is_next = what != self._what  # it may take long, and be told once only
+        if now - self._started < SHOWN_AFTER or (now - self._last < _REFRESH and not is_next):
             return
         self._last = now
         if find_spec("rich") is not None:
             self._show_bar(what, done, total)
-            return
-        text = f"{what} {done:,}" + (f" of {total:,}" if total else "")
-        say(f"\r{text:<{self._wrote}}")
-        self._wrote = len(text)
+        else:
+            text = f"{what} {_count(done, total)}".rstrip()
+            say(f"\r{text:<{self._wrote}}")
+            self._wrote = len(text)
+        self._what = what
 
     def _show_bar(self, what: str, done: int, total: int | None) -> None:
         if self._bar is None:
@@ -81,9 +83,9 @@ class Progress:
         if what != self._what:
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._what, self._task = what, self._bar.add_task(what, total=total)
+            self._task = self._bar.add_task(what, total=total, count="")
         self._bar.start()
-        self._bar.update(self._task, completed=done, refresh=True)
+        self._bar.update(self._task, completed=done, count=_count(done, total), refresh=True)
 
     def _clear(self) -> None:
         """Take away what was shown."""
@@ -117,6 +119,13 @@ def reported(progress: bool | OnProgress) -> Iterator[OnProgress]:
         yield tell_nobody
 
 
+def _count(done: int, total: int | None) -> str:
+    """How far it is; nothing for what is done in one step."""
+    if total == 1:
+        return ""
+    return f"{done:,}" + (f" of {total:,}" if total else "")
+
+
 def _is_terminal() -> bool:
     try:
         return sys.stderr is not None and sys.stderr.isatty()
@@ -131,7 +140,7 @@ def _make_bar() -> Any:
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
-        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[count]}"),
     )
     # no thread that refreshes: it would disturb what a benchmark measures
     return progress.Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)

@@ -54,7 +54,7 @@ def studio_folder() -> str:
 
 def studio_packages() -> list[PackageData]:
     """Read the studio's packages."""
-    from rer_numba.package_files import read_json
+    from rer_numba.json_packages import read_json
 
     return read_json(os.path.join(studio_folder(), "packages.json"))
 

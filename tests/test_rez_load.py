@@ -239,7 +239,6 @@ def test_old_release_files_lie_in_the_folder_that_is_given(tmp_path: Path) -> No
     assert package.timestamp == 7
 
 
-# ----------------------------------------------------------------------------------------------------------------- now
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     """Not even the same size and time keep an old answer."""
     for text in ("import os\nrequires = ['a']", "import os\nrequires = ['b']"):
@@ -382,11 +381,12 @@ def test_packages_that_are_partly_broken() -> None:
     for key in ("requires", "build_requires", "timestamp"):
         with pytest.raises(errors.PackageMetadataError, match="wrong"):
             getattr(package, key)
-    unknown = PackageData.as_found("a", "1", variants=BrokenValue("ParserError", "line 1"))
-    with pytest.raises(errors.RerError, match="line 1"):
-        unknown.variants  # noqa: B018
+    for kind in ("ParserError", "annotations", errors.NeedsRezError.__name__):
+        unknown = PackageData.as_found("a", "1", variants=BrokenValue(kind, "line 1"))
+        with pytest.raises(errors.RerError, match="line 1"):
+            unknown.variants  # noqa: B018
     assert (unknown.requires, unknown.build_requires, unknown.timestamp) == ([], [], None)
-    assert repr(unknown) == "PackageData('a', '1', [], BrokenValue(error_type='ParserError', text='line 1'))"
+    assert repr(unknown) == "PackageData('a', '1', [], BrokenValue(error_type='NeedsRezError', text='line 1'))"
 
 
 def test_broken_packages_are_values() -> None:
