@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 _KEPT = 64
 
 
-class AskingPolicy(Policy):
-    """A policy whose filter holds somebody's own rules: they are asked for the packages a solve looks at, once each."""
+class FilteringPolicy(Policy):
+    """A policy with a filter."""
 
     def __init__(self, tables: Tables, compiled: CompiledFilter) -> None:
         super().__init__(tables)
         self._tables = tables
         self._compiled = compiled
+
+    def dies_of(self, package: int) -> bool:
+        """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""
+        return self._compiled.dies_of(package)
+
+
+class AskingPolicy(FilteringPolicy):
+    """A policy whose filter holds somebody's own rules: they are asked for the packages a solve looks at, once each."""
 
     def ask(self, variants: list[int]) -> None:
         """Let the filter answer for the packages of these variants.
@@ -109,8 +117,10 @@ class Policies:
     def _compile(self, orderers: Any, package_filter: Any, allow_unversioned: bool) -> Policy:
         tables, reader = self._tables, self._reader
         compiled = compile_filter(package_filter, tables, reader) if package_filter else None
-        lazy = compiled is not None and compiled.is_lazy
-        policy = AskingPolicy(tables, compiled) if compiled is not None and lazy else Policy(tables)
+        if compiled is None:
+            policy = Policy(tables)
+        else:
+            policy = (AskingPolicy if compiled.is_lazy else FilteringPolicy)(tables, compiled)
         if compiled is not None or not allow_unversioned:
             _put_filter(policy, tables, compiled, allow_unversioned)
         if orderers:

@@ -38,6 +38,7 @@ class Engine:
     """
 
     def __init__(self, tables: Tables, building: bool) -> None:
+        self.tables = tables
         self.columns = schema.kernel_arrays(tables, building)
         self.default_policy = Policy(tables)
         self.sizes = _sizes(tables)
@@ -91,7 +92,17 @@ def _jit_solve(engine: Engine) -> Solve:
 
 
 class Session:
-    """Work arrays for one solve at a time, with the request in them. They grow when a solve needs room."""
+    """Work arrays for one solve at a time, with the request in them. They grow when a solve needs room.
+
+    Attributes
+    ----------
+    work, head
+        What the kernel left; see `rer_numba.state`.
+    request, policy
+        Of the last solve.
+    """
+
+    request: EncodedRequest
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -104,16 +115,16 @@ class Session:
         self.sizes = sizes
         self.work = state.make_work(sizes)
         self.head = self.work.head
-        self._policy = self.engine.default_policy
-        arrays = [*self.engine.columns, *self._policy.arrays, *self.work]
+        self.policy = self.engine.default_policy
+        arrays = [*self.engine.columns, *self.policy.arrays, *self.work]
         self._table = np.array(_addresses(arrays), np.int64)
 
     def _use(self, policy: Policy) -> None:
         """Put a policy's arrays and flags where the kernel finds them."""
-        if policy is not self._policy or policy.orders_pairs:  # the pairs of a policy grow
+        if policy is not self.policy or policy.orders_pairs:  # the pairs of a policy grow
             first = len(self.engine.columns)
             self._table[first : first + len(policy.arrays)] = _addresses([*policy.arrays])
-            self._policy = policy
+            self.policy = policy
         self.head[state.FILTERS] = policy.filters
         self.head[state.ASKS_FILTER] = policy.asks_filter
         self.head[state.ORDERS_PAIRS] = policy.orders_pairs
@@ -141,13 +152,14 @@ class Session:
             head[state.ERROR_ON_MISSING] = error_on_missing
             head[state.STOP_AT_FAIL] = stop_at_fail
             self._use(policy or self.engine.default_policy)
-            status = self.engine.solve(self._policy, self.work, self._table)
+            status = self.engine.solve(self.policy, self.work, self._table)
             if status != state.NEED_ROOM:
                 return status
             self._allocate(self.sizes.grown(int(head[NEEDED_ROOM])))
 
     def _put(self, request: EncodedRequest) -> None:
         """Copy the request into the work arrays."""
+        self.request = request
         n = len(request.families)
         sizes = self.sizes
         if n > sizes.request:

@@ -91,6 +91,10 @@ class Policy:
         """Let the filter answer for packages it has not seen yet; see `compile_policy.AskingPolicy`."""
         raise AssertionError(f"this policy has nobody to ask about {len(variants)} variants")
 
+    def dies_of(self, package: int) -> bool:  # noqa: ARG002  (without a filter nothing is asked)
+        """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""
+        return False
+
     def places(self) -> IntArray | None:
         """Place of each package in the order of preference; None when it is that of the tables."""
         return self.arrays.package_place if len(self.arrays.package_place) else None

@@ -140,6 +140,7 @@ class CompiledFilter:
         self._reads_times = any(isinstance(rule, TimestampRule) for rules in filed for rule in rules.by_column)
         self._lock = RLock()
         self._asked: dict[int, bool] = {}
+        self._deaths: set[int] = set()
         self._masks: dict[int, int] = {}
         self._all: BoolArray | None = None
         self._timeless: IntArray | None = None
@@ -207,14 +208,19 @@ class CompiledFilter:
         with self._lock:
             allowed = self._asked.get(package)
             if allowed is None:
-                allowed = self._asked[package] = self._ask(self._view(package))
+                allowed = self._asked[package] = self._ask(package, self._view(package))
             return allowed
 
-    def _ask(self, seen: Any) -> bool:
+    def _ask(self, package: int, seen: Any) -> bool:
         try:
             return not any(filter_.excludes(seen) for filter_ in self._filters)
         except PackageLoadingError:
+            self._deaths.add(package)
             return True
+
+    def dies_of(self, package: int) -> bool:
+        """Tell whether answering for a package met the error of loading it. To be asked after the answer."""
+        return package in self._deaths
 
     # --- what the rules are about
 
@@ -256,7 +262,7 @@ class CompiledFilter:
                 hidden &= ~_matched(sides.includes, chunk, hidden)
             allowed &= ~hidden
         for package in self._timeless_packages(start, stop):
-            allowed[package - start] = self._ask(self._package(package))
+            allowed[package - start] = self._ask(package, self._package(package))
         for first, end in self._lazy_spans:
             allowed[max(first - start, 0) : max(end - start, 0)] = True
         return allowed
