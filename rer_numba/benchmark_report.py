@@ -305,10 +305,15 @@ def _print_agreement(output: Output, report: Report) -> None:
     rows = [(label, str(asked), "NO" if found else "yes") for label, asked, found in compared]
     output.table(Table((Column("compared with"), Column("requests", right=True), Column("all equal")), rows))
     for label, _, found in compared:
-        for text in found[:_SHOWN_DIFFERENCES]:
-            output.text(f"{label}: {text}")
-        if len(found) > _SHOWN_DIFFERENCES:
-            output.text(f"{label}: and {len(found) - _SHOWN_DIFFERENCES} more; --json shows them")
+        print_differences(output, label, found)
+
+
+def print_differences(output: Output, label: str, found: Sequence[str]) -> None:
+    """Write the first few."""
+    for text in found[:_SHOWN_DIFFERENCES]:
+        output.text(f"{label}: {text}")
+    if len(found) > _SHOWN_DIFFERENCES:
+        output.text(f"{label}: and {len(found) - _SHOWN_DIFFERENCES} more; --json shows them")
 
 
 def _circumstances(report: Report) -> list[tuple[str, str]]:
@@ -320,12 +325,13 @@ def _circumstances(report: Report) -> list[tuple[str, str]]:
         ("encoding", f"{made.encode_seconds:.2f} s, {made.save_seconds:.2f} s to write"),
         ("file", f"{made.file_bytes:,} bytes, opened in {made.open_ms:.1f} ms"),
         ("compiled solver", kernel),
-        ("processor", _processor() + ("" if report.core is None else f", held on core {report.core}")),
+        ("processor", processor() + ("" if report.core is None else f", held on core {report.core}")),
         ("Python", f"{platform.python_version()} on {platform.system()}, garbage collection off"),
     ]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Tell which processor this is, as the compiler calls it."""
     from rer_numba.native.key import find_target
 
     return find_target(None).cpu
@@ -342,7 +348,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "golden_differences": report.golden,
         "repeat": report.repeat,
         "core": report.core,
-        "processor": _processor(),
+        "processor": processor(),
         "python": platform.python_version(),
         **prepared,
         **count_tables(report.prepared.repository.tables),

@@ -53,14 +53,10 @@ def peak_bytes() -> Found:
     except ImportError:  # Windows
         return {"peak_bytes": None, "largest_child_bytes": None}
     unit = 1 if sys.platform == "darwin" else 1024
-    own, children = (resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, children = (
+        resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return {"peak_bytes": own, "largest_child_bytes": children}
-
-
-def _milliseconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1000
 
 
 # ------------------------------------------------------------------------------------------------------- all packages
@@ -121,7 +117,7 @@ def renamed(package: DataPackage, number: int) -> PackageData:
     )
 
 
-def opening(files: list[str], repeat: int) -> Found:
+def opening(files: list[str], folder: str, repeat: int) -> Found:
     """Open copies of some files in turn, each for the first time, and again. Milliseconds, a list for each file.
 
     ``RER_NUMBA_CACHE_DIR`` is where it is remembered that they were opened.
@@ -130,14 +126,20 @@ def opening(files: list[str], repeat: int) -> Found:
     found: Found = {"first_ms": [[] for _ in files], "again_ms": [[] for _ in files]}
     for number in range(repeat):
         for file, first, again in zip(files, found["first_ms"], found["again_ms"], strict=True):
-            copy = f"{file}.{number}"
+            copy = os.path.join(folder, f"{number}-{os.path.basename(file)}")
             shutil.copyfile(file, copy)
             time.sleep(SETTLED_AFTER)
-            first.append(_milliseconds(lambda copy=copy: Repository.open(copy, check="frozen")))
-            again.append(_milliseconds(lambda copy=copy: Repository.open(copy, check="frozen")))
+            first.append(_open_ms(copy))
+            again.append(_open_ms(copy))
             with contextlib.suppress(PermissionError):  # Windows removes no mapped file
                 os.remove(copy)
     return found
+
+
+def _open_ms(file: str) -> float:
+    start = time.perf_counter()
+    Repository.open(file, check="frozen")
+    return (time.perf_counter() - start) * 1000
 
 
 # --------------------------------------------------------------------------------------------------------- refreshing
@@ -173,9 +175,7 @@ def _refreshed(repository: Repository, check: Any, wanted: list[str]) -> float:
     families = repository.refresh(check=check).families
     milliseconds = (time.perf_counter() - start) * 1000
     if families != wanted:
-        raise RerError(
-            f"a refresh read {families} again, not {wanted}: do others change these packages, such as another benchmark?"
-        )
+        raise RerError(f"a refresh read {families} again, not {wanted}: does another benchmark change these packages?")
     return milliseconds
 
 
@@ -203,7 +203,7 @@ def _overwrite(path: str, content: bytes) -> None:
 
 # ----------------------------------------------------------------------------------------------------------- checking
 def check(tree: str, file: str) -> Found:
-    """Say where what was encoded from folders differs from the same packages encoded from memory, or solves otherwise."""
+    """Say where a repository from folders differs from one of the same packages from memory, or solves otherwise."""
     from rer_numba.benchmark_report import check_golden
 
     ours, memory = Repository.open(file, check="frozen"), Repository.from_packages(packages_in_order_of(tree))

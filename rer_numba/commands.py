@@ -1,12 +1,9 @@
-"""The commands encode, solve, config, info and warmup."""
+"""The commands solve, config and warmup, and what all commands print with."""
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from rer_numba.cli import OK, UNSOLVED
@@ -14,7 +11,7 @@ from rer_numba.tables_text import Column, Output, PlainOutput, Table, make_outpu
 
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
-    from rer_numba.repository import Repository
+    from rer_numba.repository import Check, OnStale, Repository
     from rer_numba.results import ResolvedVariant, SolveResult
     from rer_numba.schema import Tables
 
@@ -32,67 +29,15 @@ def print_facts(output: Output, facts: list[tuple[str, str]]) -> None:
     output.table(Table((Column(""), Column("")), facts))
 
 
-# --------------------------------------------------------------------------------------------------------------- encode
-def encode(arguments: argparse.Namespace) -> int:
-    """`rer-numba encode SOURCE -o FILE`."""
-    from rer_numba.package_files import read_packages
-    from rer_numba.progress import Progress
-    from rer_numba.repository import Repository
-
-    options = _options_to_store(arguments)
-    clock = [time.perf_counter()]
-    with Progress() as progress:
-        packages = read_packages(arguments.source, lambda done: progress.show("reading packages", done))
-        clock.append(time.perf_counter())
-        counted = progress.track(packages, len(packages), "encoding packages")
-        paths = (os.path.abspath(arguments.source),)
-        repository = Repository.from_packages(counted, paths=paths, options=options)
-        clock.append(time.perf_counter())
-        repository.save(arguments.output)
-        clock.append(time.perf_counter())
-    seconds = [round(end - start, 3) for start, end in itertools.pairwise(clock)]
-    facts = {
-        "file": arguments.output,
-        "fingerprint": repository.fingerprint,
-        **count_tables(repository.tables),
-        "bytes": os.path.getsize(arguments.output),
-        "seconds": dict(zip(("read", "encode", "write"), seconds, strict=True)),
-    }
-    if arguments.json:
-        print_json(facts)
-    else:
-        _print_encoded(facts, seconds)
-    return OK
-
-
-def _options_to_store(arguments: argparse.Namespace) -> SolveOptions | None:
-    """What ``--from-rez`` or ``--options`` says; read before the packages, which take longer."""
-    from rer_numba.options import SolveOptions
-    from rer_numba.settings import read_options
-
-    options = None
-    if arguments.from_rez:
-        options = SolveOptions.from_rez()
-    elif arguments.options:
-        options = read_options(arguments.options)
-    if options is not None:
-        options.to_pod()  # what cannot be stored is said now
-    return options
-
-
-def _print_encoded(facts: dict[str, Any], seconds: list[float]) -> None:
-    counts = [(name, f"{facts[name]:,}") for name in ("families", "packages", "variants")]
-    took = f"{sum(seconds):.1f} s (read {seconds[0]:.1f}, encode {seconds[1]:.1f}, write {seconds[2]:.1f})"
-    rows = [("file", facts["file"]), *counts, ("size", f"{facts['bytes']:,} bytes"), ("time", took)]
-    print_facts(make_output(), rows)
-
-
 def count_tables(tables: Tables) -> dict[str, int]:
     """How much a repository holds; families that are only required do not count."""
     import numpy as np
 
+    from rer_numba.schema import BROKEN_FAMILY
+
+    is_found = (np.diff(tables.family_package_offsets) > 0) | (tables.family_flags & BROKEN_FAMILY != 0)
     return {
-        "families": int(np.count_nonzero(np.diff(tables.family_package_offsets))),
+        "families": int(np.count_nonzero(is_found)),
         "packages": len(tables.package_version_rank),
         "variants": len(tables.variant_package),
         "requirements": len(tables.requirement_family),
@@ -100,12 +45,29 @@ def count_tables(tables: Tables) -> dict[str, int]:
     }
 
 
+def count_broken(repository: Repository) -> dict[str, int]:
+    """How many families, packages and variants are late, and how many are broken."""
+    parts = repository.broken()
+    late = sum(part.is_late for part in parts)
+    return {"late": late, "broken": len(parts) - late}
+
+
+def counted(n: int, noun: str) -> str:
+    """'1 step', '2 steps'."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def count_families(n: int) -> str:
+    """'1 family', '2 families'."""
+    return f"{n:,} famil{'y' if n == 1 else 'ies'}"
+
+
 # ---------------------------------------------------------------------------------------------------------------- solve
 def solve(arguments: argparse.Namespace) -> int:
     """`rer-numba solve [-r FILE] REQUEST...`."""
     from rer_numba.settings import effective
 
-    repository = _open(arguments.repository)
+    repository = _open(arguments.repository, arguments.check, arguments.on_stale)
     options = effective(arguments, repository.options, arguments.repository).options
     result = repository.solve(arguments.requests, options)
     if arguments.json:
@@ -115,14 +77,15 @@ def solve(arguments: argparse.Namespace) -> int:
     return OK if result.status == "solved" else UNSOLVED
 
 
-def _open(path: str | None) -> Repository:
+def _open(path: str | None, check: Check = "frozen", on_stale: OnStale = "refresh") -> Repository:
+    """The repository of ``-r``, or the studio."""
     if path is None:
         from rer_numba.studio import studio_repository
 
         return studio_repository()
     from rer_numba.repository import Repository
 
-    return Repository.open(path)
+    return Repository.open(path, check=check, on_stale=on_stale)
 
 
 def result_as_json(requests: list[str], result: SolveResult) -> dict[str, Any]:
@@ -134,6 +97,7 @@ def result_as_json(requests: list[str], result: SolveResult) -> dict[str, Any]:
         "resolved_ephemerals": result.resolved_ephemerals,
         "failure_description": result.failure_description,
         "error_type": result.error_type,
+        "fallback_reason": result.fallback_reason,
         "num_solves": result.num_solves,
         "num_fails": result.num_fails,
         "solve_time_ms": round(result.solve_time_ms, 4),
@@ -142,6 +106,12 @@ def result_as_json(requests: list[str], result: SolveResult) -> dict[str, Any]:
 
 def _print_result(result: SolveResult) -> None:
     output = PlainOutput(sys.stdout)
+    _print_answer(output, result)
+    if result.fallback_reason:
+        output.line(f"solved by rez: {result.fallback_reason}")
+
+
+def _print_answer(output: PlainOutput, result: SolveResult) -> None:
     steps = counted(result.num_solves, "step") + (f", {counted(result.num_fails, 'fail')}" if result.num_fails else "")
     took = f"{steps}, {result.solve_time_ms:.2f} ms"
     if result.status != "solved":
@@ -161,11 +131,6 @@ def qualified_name(package: ResolvedVariant) -> str:
     """The name that rez gives a variant: ``name-version[index]``."""
     version = f"-{package.version}" if package.version else ""
     return f"{package.name}{version}[{'' if package.variant_index is None else package.variant_index}]"
-
-
-def counted(n: int, noun: str) -> str:
-    """'1 step', '2 steps'."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 # --------------------------------------------------------------------------------------------------------------- config
@@ -214,33 +179,6 @@ def _setting_text(value: Any) -> str:
     if value is None:
         return "none"
     return json.dumps(value)
-
-
-# ----------------------------------------------------------------------------------------------------------------- info
-def info(arguments: argparse.Namespace) -> int:
-    """`rer-numba info FILE`."""
-    from rer_numba import store
-
-    opened = store.read(arguments.repository)
-    paths = opened.metadata.get("rer.paths", "")
-    facts = {
-        "file": os.path.abspath(arguments.repository),
-        "format": opened.metadata.get(store.FORMAT, ""),
-        "created": opened.metadata.get(store.CREATED, ""),
-        "encoder": opened.metadata.get(store.ENCODER, ""),
-        "fingerprint": opened.fingerprint,
-        **count_tables(opened.tables),
-        "bytes": opened.size,
-        "paths": paths.split("\n") if paths else [],
-    }
-    if arguments.json:
-        print_json(facts)
-        return OK
-    shown = [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in facts.items()]
-    rows = [(name, value) for name, value in shown if name != "paths"]
-    rows += [("" if n else "paths", path) for n, path in enumerate(facts["paths"])]
-    print_facts(PlainOutput(sys.stdout), rows)
-    return OK
 
 
 # --------------------------------------------------------------------------------------------------------------- warmup

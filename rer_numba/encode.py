@@ -119,7 +119,7 @@ class FactsDraft:
                 len(own) if indexed else 1,
                 NONE if uri is None else self._texts.add(uri),
                 NONE if tail is None else self._texts.add(tail),
-                0 if is_broken else int(timestamp or 0),
+                0 if is_broken else _as_int64(int(timestamp or 0)),
                 self._error(timestamp if is_broken else None),
                 self._error(broken),
                 *source,
@@ -270,6 +270,11 @@ class _Requirements:
         if merged.conflict:
             return "ResolveError", f"The package {variant} has an internal requirements conflict: {merged}"
         return [self._add(requirement) for requirement in merged]
+
+
+def _as_int64(number: int) -> int:
+    """The nearest number that fits: nothing is released later than the last one."""
+    return max(-(1 << 63) + 1, min(number, (1 << 63) - 1))
 
 
 def _text(requirement: Requirement) -> str:

@@ -83,6 +83,10 @@ class PackageMetadataError(ResourceContentError):
     type_name = "package definition file"
 
 
+class PackageDefinitionFileMissing(PackageMetadataError):  # noqa: N818 - rez's name
+    """The folder of a version holds no package definition file."""
+
+
 class VersionError(Exception):
     """A version or a range that cannot be read. rez keeps this one outside its `RezError` tree, and so do we."""
 
@@ -180,3 +184,17 @@ class SolveLimitError(RerError):
 
     def __str__(self) -> str:
         return f"the solve needs {self.needed} {self.what}, the limit is {self.allowed}"
+
+
+def exception_of(error_type: str, text: str) -> Exception:
+    """Make the exception that a class name and a text describe.
+
+    Returns
+    -------
+    RezError, VersionError or RerError
+        Of rez's class, if there is one of that name here; otherwise a `RerError`, whose own kinds are made of data.
+    """
+    kind = globals().get(error_type)
+    if isinstance(kind, type) and issubclass(kind, (RezError, VersionError)):
+        return kind(text)
+    return RerError(text)

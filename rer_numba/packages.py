@@ -27,10 +27,7 @@ class BrokenValue(NamedTuple):
 
     def exception(self) -> Exception:
         """The exception: of rez's class, if `rer_numba.errors` has it, otherwise a `RerError`."""
-        kind = getattr(errors, self.error_type, None)
-        if isinstance(kind, type) and issubclass(kind, (errors.RezError, errors.VersionError)):
-            return kind(self.text)
-        return errors.RerError(self.text)  # our own classes are made of data, and here is a finished text
+        return errors.exception_of(self.error_type, self.text)
 
 
 _T = TypeVar("_T")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from rer_numba import errors
-from rer_numba.errors import RerError, ResolveError
+from rer_numba.errors import ResolveError, exception_of
 
 if TYPE_CHECKING:
     from rer_numba.reader import Reader
@@ -135,8 +134,7 @@ class SolveResult:
             return
         if self.error_type is None:
             raise ResolveError(self.failure_description)
-        kind = getattr(errors, self.error_type, RerError)
-        raise kind(self.failure_description)
+        raise exception_of(self.error_type, str(self.failure_description))
 
     def __repr__(self) -> str:
         if self.status == "solved":

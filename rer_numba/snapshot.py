@@ -135,8 +135,7 @@ class _Solve:
         status = self._run(session)
         milliseconds = (time.perf_counter() - start) * 1000
         if self.guard is not None:
-            found = touched(session, self.view.reader, self.request)
-            self.stale_path = self.guard.stale_path(found.families, found.packages)
+            self.stale_path = self._stale_path(session)
         head = session.head
         counts: dict[str, Any] = {
             "num_solves": int(head[state.NUM_SOLVES]),
@@ -156,6 +155,15 @@ class _Solve:
             result = SolveResult("error", failure=text, error_type=kind, **counts)
         self.view.give_back(session)
         return result
+
+    def _stale_path(self, session: Session) -> str | None:
+        """Something that the solve touched and that is not what it was when it was encoded."""
+        from rer_numba.touched import touched
+
+        assert self.guard is not None
+        found = touched(session)
+        names = [one if isinstance(one, str) else self.view.reader.family_name(one) for one in found.families]
+        return self.guard.stale_path(names, found.packages + found.hidden)
 
     def _explainer(self, session: Session) -> Explainer:
         from rer_numba.explain import Explainer  # most solves have nothing to explain

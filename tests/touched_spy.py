@@ -11,7 +11,7 @@ from rez import solver as rez_solver
 from rez.package_filter import PackageFilterList
 from rez.packages import Package
 
-from rer_numba import Repository, repository
+from rer_numba import Repository, snapshot
 from rer_numba.engine import Session
 from rer_numba.touched import Touched, touched
 from tests.oracle import Answer, RezOracle
@@ -71,13 +71,13 @@ def _name(package: Package) -> PackageName:
 def seen_by_us(repository_: Repository, requests: Sequence[str], **options: Any) -> tuple[Answer, Seen]:
     """Solve, and read what was touched before the work arrays go back."""
     found: list[Touched] = []
-    give_back = repository._View.give_back
+    give_back = snapshot._View.give_back
 
     def watched(view: Any, session: Session) -> None:
         found.append(touched(session))
         give_back(view, session)
 
-    with patch.object(repository._View, "give_back", watched):
+    with patch.object(snapshot._View, "give_back", watched):
         answer = answer_of(repository_, requests, **options)
     # the text of a failure takes another solve; a request that contradicts itself takes none
     return answer, with_names(repository_, found[0] if found else Touched([], [], []))
@@ -85,7 +85,7 @@ def seen_by_us(repository_: Repository, requests: Sequence[str], **options: Any)
 
 def with_names(repository_: Repository, found: Touched) -> Seen:
     """Names for numbers."""
-    reader = repository_._view(False).reader
+    reader = repository_._snapshot.view(False).reader
 
     def name(package: int) -> PackageName:
         return reader.package_family_name(package), reader.package_version(package)

@@ -76,6 +76,17 @@ def path_settings_from_rez() -> PathSettings:
         raise ConfigurationError(f"rez's configuration: {error}") from None
 
 
+def packages_path_from_rez() -> list[str]:
+    """Where rez searches: its setting packages_path, in its order.
+
+    Raises
+    ------
+    ConfigurationError
+        rez is not installed, or the setting cannot be used; the text names it.
+    """
+    return list(_value(_rez_config().config, "packages_path"))
+
+
 def setting_of_file(path: str | os.PathLike[str], name: str) -> Any:
     """Read one setting of a configuration file of rez, Python or YAML, with its ModifyList, DelayLoad and expansions.
 

@@ -1,0 +1,341 @@
+"""The arguments of the command line, and nothing else: see `rer_numba.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from rer_numba._version import __version__
+
+BAD_USAGE = 2
+"""The exit code that argparse has for it too."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage of everything."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _wide(prog: str) -> argparse.HelpFormatter:
+    """Keep every option and its text on one line."""
+    return argparse.HelpFormatter(prog, max_help_position=32)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments, by default those of the process. Raises SystemExit for --help, and for what is wrong."""
+    parser = make_parser()
+    arguments, more = parser.parse_known_args(_join_times(sys.argv[1:] if argv is None else list(argv)))
+    if more:
+        # argparse takes them up to the next option only: `solve maya -r site.rer nuke` leaves nuke over
+        end = more.index("--") if "--" in more else len(more)
+        if arguments.many is None or any(text.startswith("-") for text in more[:end]):
+            parser.error(f"unrecognized arguments: {' '.join(more)}")
+        getattr(arguments, arguments.many).extend(more[:end] + more[end + 1 :])
+    return arguments
+
+
+def _join_times(argv: list[str]) -> list[str]:
+    """Write ``--time -5m`` as ``--time=-5m``, since argparse would take -5m for an option."""
+    joined: list[str] = []
+    for n, text in enumerate(argv):
+        if text == "--":
+            return joined + argv[n:]
+        if joined and joined[-1] in ("-t", "--time") and text[:1] == "-" and text[1:2] in "0123456789.":
+            joined[-1] = f"--time={text}"
+        else:
+            joined.append(text)
+    return joined
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _Parser(
+        prog="rer-numba",
+        formatter_class=_wide,
+        description="rez's solver on integer arrays: the same answers, from a repository that was encoded once.",
+        epilog="Start with `rer-numba demo`.",
+    )
+    parser.add_argument("--version", action="version", version=f"rer-numba {__version__}")
+    parser.set_defaults(run=None, many=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (
+        _add_demo,
+        _add_encode,
+        _add_refresh,
+        _add_info,
+        _add_verify,
+        _add_solve,
+        _add_config,
+        _add_warmup,
+        _add_benchmark,
+    ):
+        add(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, run: str, text: str, more: str = "") -> argparse.ArgumentParser:
+    description = f"{text[0].upper()}{text[1:]}. {more}".strip()
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=description, formatter_class=_wide
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_demo(commands: Any) -> None:
+    _add(commands, "demo", "rer_numba.demo:demo", "solve some requests of an imaginary studio that comes along")
+
+
+def _add_encode(commands: Any) -> None:
+    command = _add(
+        commands,
+        "encode",
+        "rer_numba.commands_encode:encode",
+        "read packages and write them as one file to solve from",
+        "Package files of literals are read without running them, all others by rez. A package that is broken stops "
+        "only the solves that touch it.",
+    )
+    command.set_defaults(many="paths")
+    command.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="package paths in rez's order; or one JSON file, which may end in .json.gz: "
+        '{"packages": [{"name", "version", "requires", ...}]}',
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="where to write, for example site.rer; into a folder (site/), each content gets a file of its own",
+    )
+    _add_processes(command)
+    command.add_argument(
+        "--strict", action="store_true", help="exit code 1 if something is broken; the file is written"
+    )
+    _add_json(command)
+    group = command.add_argument_group("settings")
+    stored = group.add_mutually_exclusive_group()
+    stored.add_argument(
+        "--from-rez", action="store_true", help="read and solve as rez is configured; no PATH: rez's own"
+    )
+    stored.add_argument("--options", metavar="JSON", help="store these options for solves, named as in `config --json`")
+    add = group.add_argument
+    add("--package-filenames", type=_names, metavar="NAMES", help="rez's setting: names without .py, comma between")
+    add(
+        "--check-package-definition-files",
+        action="store_true",
+        help="rez's setting: a folder without one is no version",
+    )
+    add("--no-unversioned-packages", action="store_true", help="rez's allow_unversioned_packages = False")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple([name for name in text.split(",") if name])
+    if not names:
+        raise argparse.ArgumentTypeError("there must be a name")
+    return names
+
+
+def _add_processes(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--processes", type=_count, metavar="N", help="so many read packages; default as many as there are processors"
+    )
+
+
+def _add_refresh(commands: Any) -> None:
+    command = _add(
+        commands,
+        "refresh",
+        "rer_numba.commands_repository:refresh",
+        "read the families again that have changed since",
+        "The file is written if there are any.",
+    )
+    _add_file(command)
+    command.add_argument("--check", choices=("strict", "release"), default="strict", help=_CHECK_HELP)
+    _add_processes(command)
+    _add_json(command)
+
+
+_CHECK_HELP = "what to look at: strict, all folders and files, the default; release, folders only"
+
+
+def _add_file(command: argparse.ArgumentParser) -> None:
+    command.add_argument("repository", metavar="FILE", help="file or folder made by `rer-numba encode`")
+
+
+def _add_info(commands: Any) -> None:
+    command = _add(commands, "info", "rer_numba.commands_repository:info", "tell what an encoded repository holds")
+    _add_file(command)
+    command.add_argument(
+        "--check",
+        choices=("strict", "release"),
+        help="tell which families have changed since, by all folders and files, or by folders only",
+    )
+    _add_json(command)
+
+
+def _add_verify(commands: Any) -> None:
+    command = _add(
+        commands,
+        "verify",
+        "rer_numba.commands_repository:verify",
+        "look at every checksum, and list the packages that are broken",
+        "Exit code 1: something is broken; 2: the file is damaged.",
+    )
+    _add_file(command)
+    _add_json(command)
+
+
+def _add_solve(commands: Any) -> None:
+    command = _add(
+        commands,
+        "solve",
+        "rer_numba.commands:solve",
+        "solve a request and print the packages, or why there are none",
+        "Exit code 0: solved, 1: not.",
+    )
+    command.set_defaults(many="requests")
+    command.add_argument(
+        "requests",
+        nargs="+",
+        metavar="REQUEST",
+        help="what is wanted, as for `rez env`: maya-2024 '!python-2' '~nuke-14' (a shell wants the quotes)",
+    )
+    command.add_argument(
+        "-r",
+        "--repository",
+        metavar="FILE",
+        help="file or folder made by `rer-numba encode`; default: the studio of `rer-numba demo`",
+    )
+    add = command.add_argument_group("packages that have changed since they were encoded").add_argument
+    add(
+        "--check",
+        choices=("strict", "release", "frozen"),
+        default="strict",
+        help="look at the folders and files that the solve touches (default), at folders only, or at nothing",
+    )
+    add(
+        "--on-stale",
+        choices=("refresh", "warn", "error"),
+        default="refresh",
+        help="read changed families again and save them (default), warn, or end in an error",
+    )
+    add_settings(command)
+    _add_json(command)
+
+
+def _add_config(commands: Any) -> None:
+    command = _add(
+        commands,
+        "config",
+        "rer_numba.commands:config",
+        "tell which settings act on a solve, and where each came from",
+        "With the options of `solve`, it tells what that solve would use.",
+    )
+    command.add_argument("-r", "--repository", metavar="FILE", help="with the options stored in it")
+    add_settings(command)
+    _add_json(command)
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how to solve. None is the default of each: then the stored one counts, or rez's."""
+    add = command.add_argument_group("settings, before those stored in the repository").add_argument
+    add("--from-rez", action="store_true", help="what rez is configured to do, instead of what is stored")
+    add(
+        "--variant-select-mode",
+        choices=("version_priority", "intersection_priority"),
+        help="rez's setting of this name; default version_priority",
+    )
+    add("--orderers", metavar="FILE", help="package_orderers: JSON, or a .py or .yaml configuration of rez")
+    add("--filter", metavar="FILE", help="package_filter: JSON, or a .py or .yaml configuration of rez")
+    add("--exclude", action="append", metavar="RULE", help="hide packages too, e.g. '*.beta'; may be repeated")
+    add("--include", action="append", metavar="RULE", help="but not these, e.g. 'boost-*'; may be repeated")
+    add(
+        "-t",
+        "--time",
+        type=_time,
+        metavar="T",
+        help="ignore later packages: seconds since 1970, or -10s, -5m, -0.5h, -7d",
+    )
+    add("-b", "--building", action="store_true", help="solve for a build: build_requires count too")
+    add(
+        "--ni", "--no-implicit", dest="no_implicit", action="store_true", help="add no implicit packages to the request"
+    )
+    add(
+        "--no-error-on-missing",
+        action="store_true",
+        help="a package that requires a family that does not exist is passed over, not an error",
+    )
+
+
+def _time(text: str) -> int:
+    from rer_numba.filters.time import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add_warmup(commands: Any) -> None:
+    command = _add(
+        commands,
+        "warmup",
+        "rer_numba.commands:warmup",
+        "compile the solver now, so that nobody waits for it later",
+        "Once per version and kind of machine; takes half a minute.",
+    )
+    command.add_argument(
+        "--cpu",
+        action="append",
+        metavar="NAME",
+        help="for this CPU (generic, x86-64-v3, ...) instead of this machine's own; may be given more than once",
+    )
+    _add_json(command)
+
+
+def _add_benchmark(commands: Any) -> None:
+    command = _add(
+        commands,
+        "benchmark",
+        "rer_numba.benchmark_report:benchmark",
+        "measure rer-numba beside pyrer and rez, and compare their answers",
+        "Solves the requests of rez's own benchmark with each of them in turn. Needs pip install 'rer-numba[bench]'. "
+        "Exit code 1: an answer differs.",
+    )
+    command.add_argument(
+        "--requests", type=_count, default=188, metavar="N", help="so many of the 188, evenly spread; default all"
+    )
+    command.add_argument(
+        "--engines",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=["rer-numba", "pyrer", "rez"],
+        metavar="NAMES",
+        help="of rer-numba (always measured), pyrer and rez; default rer-numba,pyrer,rez",
+    )
+    command.add_argument("--repeat", type=_count, default=5, metavar="K", help="our time is the median of K; default 5")
+    command.add_argument(
+        "--rez-all", action="store_true", help="ask rez every request, not only some ten: two to five minutes"
+    )
+    command.add_argument("--save-repository", metavar="FILE", help="keep the encoded benchmark repository")
+    _add_json(command)
+
+
+def _count(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return value

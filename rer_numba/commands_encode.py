@@ -1,0 +1,183 @@
+"""The command encode: packages from folders, or from one JSON file, into a file to solve from."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import stat
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rer_numba.cli import OK, UNSOLVED, warn
+from rer_numba.commands import count_broken, count_families, count_tables, print_facts, print_json
+from rer_numba.errors import ConfigurationError, RerError
+from rer_numba.tables_text import make_output
+
+if TYPE_CHECKING:
+    from rer_numba.options import SolveOptions
+    from rer_numba.paths.settings import PathSettings
+    from rer_numba.progress import OnProgress
+    from rer_numba.repository import Repository
+
+_WITH_REZ = "reading families with rez"
+"""What `rer_numba.paths.build` reports while rez reads."""
+
+
+def encode(arguments: argparse.Namespace) -> int:
+    """`rer-numba encode PATH... -o FILE`."""
+    from rer_numba.progress import Progress
+
+    with Progress() as progress:
+        phases = _Phases(progress.show)
+        repository = _read(arguments, phases)
+        phases("writing", 0, 1)
+        repository.save(arguments.output)
+        seconds = phases.seconds()
+    assert repository.file is not None
+    facts = {
+        "file": repository.file,
+        "fingerprint": repository.fingerprint,
+        **count_tables(repository.tables),
+        "families_of_rez": phases.totals.get(_WITH_REZ, 0),
+        **count_broken(repository),
+        "bytes": os.path.getsize(repository.file),
+        "seconds": seconds,
+    }
+    if arguments.json:
+        print_json(facts)
+    else:
+        _print_encoded(facts, arguments.output)
+    return UNSOLVED if arguments.strict and facts["broken"] else OK
+
+
+class _Phases:
+    """Shows progress, and remembers when each phase began and how much there was to do. An `OnProgress`."""
+
+    def __init__(self, show: OnProgress) -> None:
+        self._show = show
+        self._started = time.perf_counter()
+        self._begun: dict[str, float] = {}
+        self.totals: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self._begun.setdefault(what, time.perf_counter())
+        self.totals[what] = total
+        self._show(what, done, total)
+
+    def seconds(self) -> dict[str, float]:
+        """How long each third of an encoding took that ends now."""
+        times = [self._started, self._begun["linking"], self._begun["writing"], time.perf_counter()]
+        taken = [round(end - start, 3) for start, end in zip(times, times[1:], strict=False)]
+        return dict(zip(("read", "encode", "write"), taken, strict=True))
+
+
+def _read(arguments: argparse.Namespace, on_progress: OnProgress) -> Repository:
+    """The repository of the packages that are asked for."""
+    from rer_numba.repository import Repository
+
+    options, settings = _settings(arguments)
+    if len(arguments.paths) == 1 and os.path.isfile(arguments.paths[0]):
+        return _read_json(arguments, options, on_progress)
+    paths = _package_paths(arguments)
+    return Repository.from_paths(
+        paths, path_settings=settings, options=options, processes=arguments.processes, progress=on_progress
+    )
+
+
+def _read_json(arguments: argparse.Namespace, options: SolveOptions | None, on_progress: OnProgress) -> Repository:
+    from rer_numba.json_packages import read_json
+    from rer_numba.repository import Repository
+
+    (path,) = arguments.paths
+    if arguments.package_filenames or arguments.check_package_definition_files:
+        raise RerError(f"{path}: is a file; --package-filenames and --check-package-definition-files are about folders")
+    packages = read_json(path)
+    on_progress("linking", 0, 1)
+    return Repository.from_packages(packages, paths=(os.path.abspath(path),), options=options)
+
+
+def _settings(arguments: argparse.Namespace) -> tuple[SolveOptions | None, PathSettings]:
+    """How to solve and how to read; looked at before the packages, which take longer."""
+    from rer_numba.options import SolveOptions
+    from rer_numba.paths.settings import PathSettings
+    from rer_numba.settings import read_options
+
+    options, settings = None, PathSettings()
+    if arguments.from_rez:
+        options, settings = SolveOptions.from_rez(), PathSettings.from_rez()
+    elif arguments.options:
+        options = read_options(arguments.options)
+    if arguments.no_unversioned_packages:
+        options = replace(options or SolveOptions(), allow_unversioned_packages=False)
+    if options is not None:
+        options.to_pod()  # what cannot be stored is said now
+        # one setting in rez
+        settings = replace(settings, allow_unversioned_packages=options.allow_unversioned_packages)
+    if arguments.package_filenames:
+        settings = replace(settings, package_filenames=arguments.package_filenames)
+    if arguments.check_package_definition_files:
+        settings = replace(settings, check_package_definition_files=True)
+    try:
+        return options, settings.checked()
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _package_paths(arguments: argparse.Namespace) -> list[str]:
+    """The paths to search; warns about those that are empty because nothing is there."""
+    given = arguments.paths
+    if not given:
+        if not arguments.from_rez:
+            raise RerError("there is nothing to encode; give package paths, or --from-rez for those of rez")
+        from rer_numba.rez_bridge.configured import packages_path_from_rez
+
+        given = packages_path_from_rez()
+    paths = [_as_searched(path) for path in given]
+    missing = [path for path in paths if not _is_folder(path)]
+    if len(missing) == len(paths):  # a disk that is not there must not make an empty repository
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), ", ".join(missing))
+    for path in missing:
+        warn(f"{path}: there is no such folder, so it holds no packages, as in rez")
+    return paths
+
+
+def _as_searched(path: str) -> str:
+    """The path as messages name it: as it is written, or absolute, since others will be elsewhere."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{path!r}: a package path must be valid text; give the folder another name") from None
+    if "\n" in path:
+        raise ConfigurationError(f"{path!r}: a package path must be one line; give the folder another name")
+    # a kind of repository may stand in front: filesystem@/sw/packages
+    return path if os.path.isabs(path) or "@" in path else os.path.abspath(path)
+
+
+def _is_folder(path: str) -> bool:
+    """Tell whether there is a folder. Raises OSError if one cannot tell."""
+    from rer_numba.paths.discover import canonical_location
+    from rer_numba.paths.states import nothing_there
+
+    try:
+        return stat.S_ISDIR(os.stat(canonical_location(path)).st_mode)
+    except OSError as error:
+        if nothing_there(error):
+            return False
+        raise
+
+
+def _print_encoded(facts: dict[str, Any], target: str) -> None:
+    seconds = facts["seconds"]
+    rows = [("file", facts["file"])]
+    rows += [(name, f"{facts[name]:,}") for name in ("families", "packages", "variants")]
+    if facts["families_of_rez"]:
+        rows.append(("for rez", f"{count_families(facts['families_of_rez'])} with files that are not plain literals"))
+    if facts["late"]:
+        rows.append(("late", f"{facts['late']:,}, whose solves need rez"))
+    if facts["broken"]:
+        rows.append(("broken", f"{facts['broken']:,}, see `rer-numba verify {target}`"))
+    parts = ", ".join(f"{name} {taken:.1f}" for name, taken in seconds.items())
+    rows += [("size", f"{facts['bytes']:,} bytes"), ("time", f"{sum(seconds.values()):.1f} s ({parts})")]
+    print_facts(make_output(), rows)
