@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba.lookup import look_up, note_look_up
 from rer_numba.ranges import (
     intersect_ranges,
     is_any,
@@ -53,8 +54,8 @@ from rer_numba.state import (
     ACCUMULATOR_ROOM,
     ACCUMULATOR_WORD_ROOM,
     ASKS_FILTER,
-    BROKEN_PACKAGE,
     BROKEN_VARIANT,
+    CONFLICT_RANGE,
     CONTRIBUTION_ROOM,
     EPHEMERAL_RANGE,
     EPHEMERAL_REQUEST,
@@ -74,6 +75,7 @@ from rer_numba.state import (
     N_CONTRIBUTIONS,
     N_CUTS,
     N_FAMILIES,
+    N_REQUESTS,
     N_SCOPES,
     NEED_ROOM,
     NEEDED_ROOM,
@@ -88,9 +90,8 @@ from rer_numba.state import (
     ROUND_START,
     SCOPE_CONFLICT,
     SLICE,
-    UNASKED_FILTER,
-    UNLISTED_FAMILY,
     WIDENED,
+    WIDENS,
 )
 
 _NAMES = list(GROUPS)
@@ -123,6 +124,7 @@ def extract(t, w):
     w.head[N_ACCUMULATORS] = 0
     w.head[N_ACCUMULATOR_WORDS] = 0
     w.head[INEXACT] = 0
+    w.head[WIDENS] = 0
     for k in range(used_words(w)):
         bits = w.fresh[k]
         w.fresh[k] = np.uint64(0)
@@ -280,7 +282,7 @@ def _gather(t, w, other, masks, start):
 
 @kernel
 def _new_accumulator(t, w, other, position, words):
-    """What is left of a family before any contribution. Returns its accumulator."""
+    """What is left of a family before any contribution, hidden packages included. Returns its accumulator."""
     accumulator = w.head[N_ACCUMULATORS]
     data = w.head[N_ACCUMULATOR_WORDS]
     if accumulator == w.room[_ACCUMULATOR]:
@@ -299,11 +301,10 @@ def _new_accumulator(t, w, other, position, words):
         for k in range(words):
             w.accumulator_word[data + k] = w.word[w.slot_data[slot] + k]
         return accumulator
+    if slot != NONE:
+        w.head[WIDENS] = 1
     for k in range(words):
         w.accumulator_word[data + k] = ~(w.word[w.slot_data[slot] + k] if slot != NONE else np.uint64(0))
-    if w.head[FILTERS]:
-        for k in range(words):
-            w.accumulator_word[data + k] &= t.seen_mask[t.family_word_offsets[other] + k]
     if w.head[ASKS_FILTER] or t.family_flags[other] & (HAS_BROKEN_PACKAGE | BROKEN_FAMILY):
         w.head[INEXACT] = 1
     return accumulator
@@ -320,19 +321,40 @@ def _forget_accumulators(w):
 
 @inlined
 def _something_left(t, w):
-    """True when masks alone decide the round: every family keeps a variant."""
+    """True when masks alone decide the round: every family keeps a variant that is not hidden."""
     if w.head[INEXACT]:
         return False
     for k in range(w.head[N_ACCUMULATORS]):
         data = np.int64(w.accumulator_data[k])
+        family = np.int64(w.accumulator_family[k])
         left = False
-        for i in range(family_words(t, w, np.int64(w.accumulator_family[k]))):
+        for i in range(family_words(t, w, family)):
             if w.accumulator_word[data + i]:
                 left = True
                 break
         if not left:
             return False
+        if w.head[FILTERS] and not _something_seen(t, w, family, data):
+            return False
     return True
+
+
+@kernel
+def _something_seen(t, w, family, data):
+    """True when the policy does not hide all that is left of a family."""
+    seen = t.family_word_offsets[family]
+    for k in range(family_words(t, w, family)):
+        if w.accumulator_word[data + k] & t.seen_mask[seen + k]:
+            return True
+    return False
+
+
+@kernel
+def _hide(t, w, family, data):
+    """Take what the policy hides out of what is left of a family."""
+    seen = t.family_word_offsets[family]
+    for k in range(family_words(t, w, family)):
+        w.accumulator_word[data + k] &= t.seen_mask[seen + k]
 
 
 @kernel
@@ -346,17 +368,34 @@ def settle(t, w):
         return NEED_ROOM
     if not _something_left(t, w):
         return settle_exactly(t, w)
+    if w.head[WIDENS]:
+        _note_widened(t, w)
     for k in range(w.head[N_ACCUMULATORS]):
         family = np.int64(w.accumulator_family[k])
         data = np.int64(w.accumulator_data[k])
         words = family_words(t, w, family)
         position = scope_of(w, family)
         if position < 0:
+            note_look_up(t, w, family, w.accumulator_word, data)
+        if w.head[FILTERS]:
+            _hide(t, w, family, data)
+        if position < 0:
             slot = new_slice(w, w.accumulator_word, data, words, NONE, FRESH)
             add_scope(t, w, family, slot)
         else:
             _narrow(t, w, position, w.accumulator_word, data, words)
     return NEED_ROOM if w.head[NEEDED_ROOM] else PENDING
+
+
+@kernel
+def _note_widened(t, w):
+    """Log what the conflict scopes look up. rez does so scope by scope, before it adds the new ones."""
+    for position in range(w.head[N_REQUESTS]):
+        if w.slot_kind[w.scope_slot[position]] == CONFLICT_RANGE:
+            for k in range(w.head[N_ACCUMULATORS]):
+                if w.accumulator_family[k] == w.scope_family[position]:
+                    family = np.int64(w.accumulator_family[k])
+                    note_look_up(t, w, family, w.accumulator_word, np.int64(w.accumulator_data[k]))
 
 
 @inlined
@@ -544,54 +583,6 @@ def _intersect_conflict(t, w, position, family, slot, start, end):
         return _because(w, ERROR, reason, family, position, WIDENED)
     _narrow(t, w, position, w.scratch, np.int64(0), family_words(t, w, family))
     return PENDING
-
-
-@kernel
-def look_up(t, w, family, start, end):
-    """Write the packages of a family that lie in a range to `work.scratch`. Returns 0, or the reason of an error.
-
-    Ports: rez.solver.PackageVariantCache.get_variant_slice (rez 3.4.0), which lists the family and loads what it finds.
-    """
-    if family < w.head[N_FAMILIES] and t.family_flags[family] & BROKEN_FAMILY:
-        return UNLISTED_FAMILY
-    if family_words(t, w, family) == 0 or t.family_absent[family]:
-        return FAMILY_NOT_FOUND
-    if not mask_of_range(t, w, family, start, end, np.int64(0)):
-        return PACKAGE_NOT_FOUND
-    if w.head[FILTERS]:
-        reason = _filter(t, w, family)
-        if reason:
-            return reason
-    if t.family_flags[family] & HAS_BROKEN_PACKAGE and _holds_broken_package(t, w, family):
-        return BROKEN_PACKAGE
-    return 0
-
-
-@kernel
-def _filter(t, w, family):
-    """Take what the policy hides out of the mask in `work.scratch`. Returns 0, or why nothing can be used."""
-    seen = t.family_word_offsets[family]
-    left = False
-    for k in range(family_words(t, w, family)):
-        if w.scratch[k] & ~t.asked_mask[seen + k]:
-            return UNASKED_FILTER
-        w.scratch[k] &= t.seen_mask[seen + k]
-        left |= w.scratch[k] != 0
-    return 0 if left else PACKAGE_NOT_FOUND
-
-
-@kernel
-def _holds_broken_package(t, w, family):
-    """True when the mask in `work.scratch` holds a package that can't be loaded."""
-    first_variant = np.int64(t.family_variant_offsets[family])
-    for k in range(family_words(t, w, family)):
-        bits = w.scratch[k]
-        while bits:
-            variant = first_variant + (np.int64(k) << 6) + lowest_bit(bits)
-            if t.package_error[t.variant_package[variant]] != NONE:
-                return True
-            bits &= bits - np.uint64(1)
-    return False
 
 
 @kernel

@@ -16,8 +16,9 @@ import numpy as np
 
 from rer_numba._jit import export_ir as _export_ir
 from rer_numba._jit import kernel
-from rer_numba.extraction import extract, look_up, settle
+from rer_numba.extraction import extract, settle
 from rer_numba.finalise import finalise
+from rer_numba.lookup import forget_loads, look_up
 from rer_numba.policy import POLICY, POLICY_DTYPES
 from rer_numba.ranges import mask_of_range
 from rer_numba.reduction import reduce
@@ -94,6 +95,8 @@ def solve(t, w):
     """
     _begin(t, w)
     status = _first_phase(t, w)
+    if w.head[NEEDED_ROOM]:
+        return NEED_ROOM
     while status == PENDING:
         status = _solve_phase(t, w)
         if status != ERROR:  # rez counts a step when it returns
@@ -119,6 +122,7 @@ def _begin(t, w):
         w.family_scope[w.scope_family[position]] = 0
     for local in range(w.head[N_LOCALS]):
         w.family_local[w.local_family[local]] = 0
+    forget_loads(w)
     w.head[STAMP] += 1
     for place in (
         NUM_SOLVES,

@@ -16,6 +16,9 @@ local
     Dense number of a family that some scope of this solve mentions; names a row of `user_bits`.
 contribution
     One extraction: a requirement of a scope on a family, in the order rez makes them.
+load
+    An entry of the log of what rez would have listed and loaded, see `rer_numba.lookup`. The log goes through the whole
+    solve: a phase that fails takes nothing of it back.
 """
 
 from __future__ import annotations
@@ -61,8 +64,10 @@ if TYPE_CHECKING:
     REASON_SCOPE,  # position
     REASON_OTHER,  # second position, contribution, package or variant
     N_RESULTS,
+    WIDENS,  # the current round takes something from a conflict scope
+    N_LOADS,
     HEAD_SIZE,
-) = range(31)
+) = range(33)
 
 # --- status of a solve or of a phase
 (PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED) = range(8)
@@ -103,6 +108,7 @@ GROUPS: dict[str, int] = {
     "accumulator_word": 4096,
     "frame": 2048,
     "key": 2048,
+    "load": 2048,
 }
 GROUP_BIT = {name: 1 << place for place, name in enumerate(GROUPS)}
 SCOPE_ROOM = GROUP_BIT["scope"]
@@ -117,6 +123,7 @@ ACCUMULATOR_ROOM = GROUP_BIT["accumulator"]
 ACCUMULATOR_WORD_ROOM = GROUP_BIT["accumulator_word"]
 FRAME_ROOM = GROUP_BIT["frame"]
 KEY_ROOM = GROUP_BIT["key"]
+LOAD_ROOM = GROUP_BIT["load"]
 
 # --- one record of the phase stack
 (STACK_N_SCOPES, STACK_FIRST_SLOT, STACK_SPLIT, STACK_N_SLOTS, STACK_N_WORDS, STACK_N_CUTS, STACK_RECORD) = range(7)
@@ -188,6 +195,13 @@ WORK: tuple[WorkArray, ...] = (
     WorkArray("key", "int32", "key", "rez's sort keys"),
     WorkArray("key_order", "int32", "max_package_variants + 1", "the variants as far as they are sorted"),
     WorkArray("key_start", "int32", "max_package_variants + 1", "start of each variant's key"),
+    # what was looked up in the whole solve, see `lookup`; the first two are cleared through the log
+    WorkArray("family_listed", "uint8", "family", "1 when the log has a look-up of the family that found nothing"),
+    WorkArray("looked_up", "uint64", "variant // 64 + family", "variants the log has; see `lookup.first_word`"),
+    WorkArray("load_family", "int32", "load", "family that was looked up"),
+    WorkArray("load_call", "int32", "load", "number of the look-up: its first entry in the log"),
+    WorkArray("load_word", "int32", "load", "word of `looked_up` with variants new to it; NONE: nothing was found"),
+    WorkArray("load_bits", "uint64", "load", "these variants"),
     # the answer
     WorkArray("result_variant", "int32", "scope", "variants in rez's order; NONE for an ephemeral"),
     WorkArray("result_scope", "int32", "scope", "their positions"),

@@ -8,6 +8,7 @@ KERNEL_SOURCES: tuple[str, ...] = (
     "extraction.py",
     "finalise.py",
     "kernels.py",
+    "lookup.py",
     "policy.py",
     "ranges.py",
     "reduction.py",
