@@ -1,13 +1,16 @@
-"""Print the table of the README from what `rer-numba benchmark --rez-all --json` wrote.
+"""Print a table of the README from what `rer-numba benchmark` wrote as JSON, of solves or (`--paths`) of folders.
 
 rer-numba benchmark --rez-all --json > all.json && python asv_bench/table.py all.json
+rer-numba benchmark --paths --json > paths.json && python asv_bench/table.py paths.json
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ENGINES = ("rez", "pyrer", "rer-numba")
@@ -50,5 +53,32 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def paths_table(report: dict[str, Any]) -> str:
+    """What folders cost, in Markdown: medians."""
+    rez = next((middle(one["runs"]) for one in report["readers"] if one["step"] == "rez"), None)
+    lines = ["| | median | rez / ours |", "|---|---|---|"]
+    for one in report["readers"]:
+        seconds = middle(one["runs"])
+        ratio = f"{rez / seconds:,.1f}" if rez and one["step"] == "encode" else ""
+        what = "encode" if one["step"] == "encode" else "read"
+        lines.append(
+            f"| {what} {report['packages']:,} package files: {one['label']} | {text(1000 * seconds)} | {ratio} |"
+        )
+    refresh = report["refresh"]
+    steps = {
+        "open": report["open"]["again_ms"],
+        "refresh, nothing changed": refresh["strict_ms"],
+        "refresh, one family changed": refresh["median_family"]["ms"],
+    }
+    lines += [f"| {what} | {text(median(times))} | |" for what, times in steps.items()]
+    return "\n".join(lines)
+
+
+def middle(runs: Sequence[dict[str, Any]]) -> float:
+    """The median of the seconds of some runs."""
+    return median(run["seconds"] for run in runs)
+
+
 if __name__ == "__main__":
-    print(table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    print(paths_table(found) if "readers" in found else table(found))

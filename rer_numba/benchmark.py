@@ -257,11 +257,12 @@ def loading_with_rez(tree: str) -> tuple[str, Callable[[], dict[str, int]]]:
     from rez.packages import iter_packages
 
     # overrides only: neither the user's files nor the environment decide what is measured
-    locked: Any = config._create_locked_config(overrides={"packages_path": [tree]})
+    settings: Any = config
+    locked = settings._create_locked_config(overrides={"packages_path": [tree]})
 
     def load() -> dict[str, int]:
         count = 0
-        with config._replace_config(locked):
+        with settings._replace_config(locked):
             for name in os.listdir(tree):
                 for package in iter_packages(name, paths=[tree]):
                     count += 1

@@ -3,9 +3,9 @@
 Only the standard library's argument parser is imported here, so that ``--help`` costs 30 ms. Each command lives in the
 module that its parser names (`rer_numba.cli_parser`), and is imported when it is run.
 
-Exit codes: 0, it worked and what was asked for is solved; 1, there is no solution, the solve ended in an error, `verify`
-or `encode --strict` found something broken, or a benchmark found a difference; 2, bad input or usage, a damaged file, or
-something else that stopped the command.
+Exit codes: 0, it worked and what was asked for is solved; 1, there is no solution, the solve ended in an error,
+`verify` or `encode --strict` found something broken, or a benchmark found a difference; 2, bad input or usage, a
+damaged file, or something else that stopped the command.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _OS_REMEDIES = {
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path",
     errno.EISDIR: "give the name of a file",
+    errno.EEXIST: "give another name",
     errno.EACCES: "check who may read and write there",
     errno.EPERM: "check who may read and write there",
     errno.EROFS: "write to another place",

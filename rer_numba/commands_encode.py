@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import itertools
 import os
 import stat
 import time
@@ -40,7 +41,7 @@ def encode(arguments: argparse.Namespace) -> int:
         "file": repository.file,
         "fingerprint": repository.fingerprint,
         **count_tables(repository.tables),
-        "families_of_rez": phases.totals.get(_WITH_REZ, 0),
+        "families_for_rez": phases.totals.get(_WITH_REZ, 0),
         **count_broken(repository),
         "bytes": os.path.getsize(repository.file),
         "seconds": seconds,
@@ -69,7 +70,7 @@ class _Phases:
     def seconds(self) -> dict[str, float]:
         """How long each third of an encoding took that ends now."""
         times = [self._started, self._begun["linking"], self._begun["writing"], time.perf_counter()]
-        taken = [round(end - start, 3) for start, end in zip(times, times[1:], strict=False)]
+        taken = [round(end - start, 3) for start, end in itertools.pairwise(times)]
         return dict(zip(("read", "encode", "write"), taken, strict=True))
 
 
@@ -172,8 +173,8 @@ def _print_encoded(facts: dict[str, Any], target: str) -> None:
     seconds = facts["seconds"]
     rows = [("file", facts["file"])]
     rows += [(name, f"{facts[name]:,}") for name in ("families", "packages", "variants")]
-    if facts["families_of_rez"]:
-        rows.append(("for rez", f"{count_families(facts['families_of_rez'])} with files that are not plain literals"))
+    if facts["families_for_rez"]:
+        rows.append(("for rez", f"{count_families(facts['families_for_rez'])} with files that are not plain literals"))
     if facts["late"]:
         rows.append(("late", f"{facts['late']:,}, whose solves need rez"))
     if facts["broken"]:

@@ -64,7 +64,8 @@ def _print_refreshed(facts: dict[str, Any]) -> None:
         changed = f"{count_families(len(families))} read again: {_some(families)}"
     else:
         changed = "nothing but what another process has written" if facts["adopted"] else "nothing"
-    rows = [("changed", changed), ("file", facts["file"]), ("time", f"{facts['seconds']:.2f} s")]
+    file = f"{facts['file']} ({'written' if facts['saved'] else 'as it was'})"
+    rows = [("changed", changed), ("file", file), ("time", f"{facts['seconds']:.2f} s")]
     if families and facts["adopted"]:
         rows.insert(1, ("before", "took what another process had written"))
     print_facts(PlainOutput(sys.stdout), rows)
@@ -146,12 +147,12 @@ def _print_info(facts: dict[str, Any]) -> None:
         ("families", f"{numbers['families']}, and {numbers['families_mentioned_only']} that are only required"),
         ("packages", numbers["packages"]),
         ("variants", numbers["variants"]),
-        ("requirements", f"{numbers['requirements_of_variants']}, of them {numbers['requirements']} different ones"),
+        ("requirements", f"{numbers['requirements_of_variants']}, {numbers['requirements']} different ones"),
         ("late", numbers["late"]),
         ("broken", numbers["broken"]),
         *(("" if n else "paths", path) for n, path in enumerate(facts["paths"])),
-        ("read", _settings_text(facts["path_settings"], asdict(PathSettings()))),
-        ("solve", _settings_text(facts["options"], SolveOptions().to_pod())),
+        ("path settings", _settings_text(facts["path_settings"], asdict(PathSettings()))),
+        ("stored options", _settings_text(facts["options"], SolveOptions().to_pod())),
         ("changed", _changed_text(facts)),
     ]
     print_facts(PlainOutput(sys.stdout), rows)
@@ -173,15 +174,15 @@ def age(created: str, now: float) -> str:
 def _settings_text(values: dict[str, Any] | None, defaults: dict[str, Any]) -> str:
     """What is not the default."""
     if values is None:
-        return "handed in, not from folders"
-    told = [f"{name}={json.dumps(value)}" for name, value in values.items() if value != defaults[name]]
-    return " ".join(told) or "with the defaults"
+        return "none, the packages did not come from folders"
+    told = [f"{name}={json.dumps(value)}" for name, value in values.items() if value not in (defaults[name], [])]
+    return " ".join(told) or "the defaults"
 
 
 def _changed_text(facts: dict[str, Any]) -> str:
     families = facts["changed"]
     if families is None:
-        return "nobody looked; try --check strict" if facts["path_settings"] else "cannot be told"
+        return "not looked at; --check strict does" if facts["path_settings"] else "cannot be told"
     if facts["moved_path"] is not None:
         return f"{facts['moved_path']} leads elsewhere now"
     return f"{count_families(len(families))}: {_some(families)}" if families else "nothing"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rer_numba import schema
+from rer_numba.errors import UnreadablePackageError
 from rer_numba.filters import as_package_filter
 from rer_numba.filters.compiled import CompiledFilter, compile_filter
 from rer_numba.filters.time import with_timestamp
@@ -46,12 +47,18 @@ class AskingPolicy(FilteringPolicy):
 
         Raises
         ------
+        UnreadablePackageError
+            rez would end the solve because of what a package says.
         Exception
             Whatever a rule raises.
         """
         tables, arrays = self._tables, self.arrays
-        for package in dict.fromkeys(tables.variant_package[variants].tolist()):
+        packages = set(tables.variant_package[variants].tolist())
+        for package in sorted(packages, key=lambda package: int(tables.package_given_rank[package])):
             seen = self._compiled.ask(package)
+            error = self._compiled.loading_error(package) if seen else None
+            if error is not None:  # rez gets no further than this one
+                raise UnreadablePackageError(*error)
             family = int(tables.family_package_offsets.searchsorted(package, side="right")) - 1
             first = int(tables.family_variant_offsets[family])
             start = int(arrays.family_word_offsets[family])

@@ -165,6 +165,24 @@ class StaleRepositoryError(RerError):
         return f"{self.path} has changed since the repository was encoded; bring it up to date with `rer-numba refresh`"
 
 
+class UnreadablePackageError(RerError):
+    """A filter had to be asked about packages, and rez would end the solve because of what the first one says.
+
+    Parameters
+    ----------
+    error_type, text : str
+        Class name and text of what rez raises.
+    """
+
+    def __init__(self, error_type: str, text: str) -> None:
+        super().__init__(error_type, text)
+        self.error_type = error_type
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class SolveLimitError(RerError):
     """A solve would need more room than it may have.
 

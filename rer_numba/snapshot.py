@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.engine import Engine, Session
-from rer_numba.errors import RerError, SolveLimitError
+from rer_numba.errors import UnreadablePackageError, RerError, SolveLimitError
 from rer_numba.options import SolveOptions
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
@@ -29,7 +29,7 @@ class _View:
     def __init__(self, tables: Tables, building: bool) -> None:
         self.reader = Reader(tables, building)
         self.engine = Engine(tables, building)
-        self._tables = tables
+        self.tables = tables
         self._idle: list[Session] = []
         self._policies: Policies | None = None
 
@@ -40,7 +40,7 @@ class _View:
         if self._policies is None:
             from rer_numba.compile_policy import Policies
 
-            self._policies = Policies(self._tables, self.reader)
+            self._policies = Policies(self.tables, self.reader)
         return self._policies.get(options)
 
     def take(self) -> Session:
@@ -110,6 +110,7 @@ class _Solve:
         self.options = options
         self.policy = view.policy(options)
         self.guard = guard
+        self.asked_packages: set[int] = set()
         self.stale_path: str | None = None
 
     def _run(self, session: Session, stop_at_fail: int = 0) -> int:
@@ -125,14 +126,20 @@ class _Solve:
             if status != state.ERROR or session.head[state.REASON] != state.UNASKED_FILTER:
                 return status
             family = int(session.head[state.REASON_FAMILY])
+            variants = self.view.reader.mask_variants(family, session.work.scratch, 0)
+            self.asked_packages = set(self.view.tables.variant_package[variants].tolist())
             assert self.policy is not None
-            self.policy.ask(self.view.reader.mask_variants(family, session.work.scratch, 0))
+            self.policy.ask(variants)
 
     def result(self) -> SolveResult:
         """Solve, and read the answer off the work arrays before somebody else uses them."""
         session = self.view.take()
         start = time.perf_counter()
-        status = self._run(session)
+        refused = None
+        try:
+            status = self._run(session)
+        except UnreadablePackageError as error:
+            status, refused = state.ERROR, (error.error_type, error.text)
         milliseconds = (time.perf_counter() - start) * 1000
         if self.guard is not None:
             self.stale_path = self._stale_path(session)
@@ -151,7 +158,7 @@ class _Solve:
         elif status == state.FAILED:
             result = SolveResult("failed", failure=self._explain_failure, **counts)
         else:
-            kind, text = self._explainer(session).error()
+            kind, text = refused or self._explainer(session).error()
             result = SolveResult("error", failure=text, error_type=kind, **counts)
         self.view.give_back(session)
         return result
@@ -163,7 +170,7 @@ class _Solve:
         assert self.guard is not None
         found = touched(session)
         names = [one if isinstance(one, str) else self.view.reader.family_name(one) for one in found.families]
-        return self.guard.stale_path(names, found.packages + found.hidden)
+        return self.guard.stale_path(names, {*found.packages, *found.hidden, *self.asked_packages})
 
     def _explainer(self, session: Session) -> Explainer:
         from rer_numba.explain import Explainer  # most solves have nothing to explain

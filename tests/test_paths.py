@@ -31,7 +31,7 @@ from rer_numba.paths.freshness import STRICT, Freshness
 from rer_numba.paths.refresh import read_again
 from rer_numba.paths.settings import PathSettings
 from rer_numba.schema import COLUMNS, Tables
-from tests.oracle import PATHS_PLACEHOLDER, Answer, RezOracle
+from tests.oracle import PATHS_PLACEHOLDER, Answer, RezOracle, _rez_filter
 from tests.random_tree import TreeCase, let_settle, make_tree, mutate
 from tests.rez_folders import rez_as
 
@@ -165,22 +165,26 @@ def test_rez_test_data() -> None:
 # ---- answers
 
 
-def answers_of_rez(tree: TreeCase) -> list[Answer]:
+def answers_of_rez(tree: TreeCase, timestamp: int | None, building: bool) -> list[Answer]:
     with rez_for(tree), RezOracle.at_paths(tree.paths) as oracle:
-        return [oracle._ask(requests, (), {}) for requests in tree.requests]
+        options = {"package_filter": _rez_filter(None, timestamp), "building": building}
+        return [oracle._ask(requests, (), options) for requests in tree.requests]
 
 
-def answers_of_us(tree: TreeCase) -> list[Answer]:
+def answers_of_us(tree: TreeCase, **options: Any) -> list[Answer]:
     with rez_as(tree.settings, tree.build_python_path):
         repository = Repository.from_paths(tree.paths, path_settings=tree.settings, processes=1)
-        return [Answer.of(repository.solve(requests)) for requests in tree.requests]
+        return [Answer.of(repository.solve(requests, **options)) for requests in tree.requests]
 
 
+@pytest.mark.parametrize(("timestamp", "building"), [(None, False), (None, True), (500_000_000, False)])
 @pytest.mark.parametrize("first", range(1000, 1000 + SEEDS, 10))
-def test_answers_equal_those_of_rez(first: int, tmp_path: Path) -> None:
+def test_answers_equal_those_of_rez(first: int, timestamp: int | None, building: bool, tmp_path: Path) -> None:
     for seed in range(first, first + 10):
         tree = make_tree(tmp_path / str(seed), seed)
-        for requests, ours, rez_s in zip(tree.requests, answers_of_us(tree), answers_of_rez(tree), strict=True):
+        answers = answers_of_us(tree, timestamp=timestamp, building=building)
+        expected = answers_of_rez(tree, timestamp, building)
+        for requests, ours, rez_s in zip(tree.requests, answers, expected, strict=True):
             assert comparable(tree, ours) == comparable(tree, rez_s), f"seed {seed}: {requests}"
 
 

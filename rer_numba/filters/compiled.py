@@ -134,10 +134,11 @@ class CompiledFilter:
         self._view = view or self._package
         self._n_packages = len(tables.package_version_rank)
         self._sides = [self._file(filter_) for filter_ in filters if isinstance(filter_, PackageFilter) and filter_]
-        self._lazy_spans = self._find_lazy(any(isinstance(filter_, CustomFilter) for filter_ in filters))
-        self.is_lazy = bool(self._lazy_spans)
         filed = [filed for sides in self._sides for side in sides for filed in side]
         self._reads_times = any(isinstance(rule, TimestampRule) for rules in filed for rule in rules.by_column)
+        self._lazy_spans = self._find_lazy(any(isinstance(filter_, CustomFilter) for filter_ in filters))
+        self._lazy_spans += self._find_bad_times()
+        self.is_lazy = bool(self._lazy_spans)
         self._lock = RLock()
         self._asked: dict[int, bool] = {}
         self._deaths: set[int] = set()
@@ -222,6 +223,11 @@ class CompiledFilter:
         """Tell whether answering for a package met the error of loading it. To be asked after the answer."""
         return package in self._deaths
 
+    def loading_error(self, package: int) -> tuple[str, str] | None:
+        """Class name and text of what loading a package raises, or None."""
+        error = self._reader.package_error(package)
+        return None if error == NONE else self._reader.error(error)
+
     # --- what the rules are about
 
     def _file(self, filter_: PackageFilter) -> _Sides:
@@ -250,6 +256,14 @@ class CompiledFilter:
             asked += [(one, other) for one in includes if one.has_custom for other in excludes]
             spans += [(max(one.start, other.start), min(one.stop, other.stop)) for one, other in asked]
         return [(start, stop) for start, stop in spans if start < stop]
+
+    def _find_bad_times(self) -> list[tuple[int, int]]:
+        """Packages whose release time rez refuses: the solve that asks for it first ends in an error."""
+        if not self._reads_times:
+            return []
+        tables = self._tables
+        rows = ((tables.package_timestamp_error != NONE) & (tables.package_error == NONE)).nonzero()[0].tolist()
+        return [(row, row + 1) for row in rows]
 
     # --- many packages at once
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rer_numba.errors import ResourceError
+from rer_numba.errors import UnreadablePackageError, ResourceError
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, Tables
 from rer_numba.version_order import Version
@@ -62,10 +62,15 @@ class FilteredPackage:
         ------
         PackageLoadingError
             The package cannot be loaded.
+        UnreadablePackageError
+            It can, but its release time is no time.
         """
         error = int(self._tables.package_error[self.package])
         if error != NONE and prevents_loading(self._reader, error):
             raise PackageLoadingError(self._reader.error(error)[1])
+        error = int(self._tables.package_timestamp_error[self.package])
+        if error != NONE:
+            raise UnreadablePackageError(*self._reader.error(error))
         return int(self._tables.package_timestamp[self.package]) or None
 
     @property
