@@ -29,7 +29,7 @@ from rer_numba.errors import RerError
 from rer_numba.paths.workers import process_count
 from rer_numba.progress import Progress
 from rer_numba.tables_text import Column, Output, Table, make_output
-from rer_numba.user_cache import cache_folder, make_folder
+from rer_numba.user_cache import cache_folder, folder_problem, make_folder
 
 TIMES_LARGER = 10
 _MEDIAN_REQUEST = 71
@@ -79,7 +79,7 @@ def benchmark_paths(arguments: argparse.Namespace) -> int:
 def _kept_in(temporary: str) -> str:
     """Where the packages are unpacked: for the next time, if there is such a place."""
     cache = cache_folder()
-    if cache is None or make_folder(cache) is not None:
+    if cache is None or make_folder(cache) or folder_problem(cache):
         return temporary
     return os.path.join(cache, "benchmark")
 
@@ -211,8 +211,8 @@ def _readers(tree: str, saved: str, families: int, engines: Sequence[str]) -> li
             Reader(f"{ours}, {processes} processes", "encode", {"tree": tree, "processes": processes, "file": saved})
         )
     if "pyrer" in engines and is_installed("pyrer"):
-        found.append(Reader("files only, 1 thread", "pyrer", {"tree": tree}, {"RAYON_NUM_THREADS": "1"}))
-        found.append(Reader("files only, all threads", "pyrer", {"tree": tree}))
+        found.append(Reader("1 thread", "pyrer", {"tree": tree}, {"RAYON_NUM_THREADS": "1"}))
+        found.append(Reader("all threads", "pyrer", {"tree": tree}))
     if "rez" in engines and is_installed("rez"):
         found.append(Reader("", "rez", {"tree": tree}))
     return found
@@ -301,7 +301,7 @@ def _reading_table(report: Found) -> Table:
         Column("runs", right=True),
         Column("time (s)", right=True),
         Column("fastest-slowest", right=True),
-        Column("processors (s)", right=True),
+        Column("CPU (s)", right=True),
         Column("peak (MiB)", right=True),
         Column("rez takes", right=True, wraps=True),
     )

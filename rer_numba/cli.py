@@ -117,5 +117,8 @@ def warn(text: str) -> None:
     sys.stderr.write(f"rer-numba: warning: {text}\n")
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    warn(str(message))
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+) -> None:
+    where = f"{filename}:{lineno}: " if issubclass(category, SyntaxWarning) else ""  # of a package file that rez runs
+    warn(f"{where}{message}")

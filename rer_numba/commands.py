@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from rer_numba.cli import OK, UNSOLVED
@@ -22,6 +24,16 @@ def print_json(value: Any) -> None:
 
     json.dump(value, sys.stdout, indent=1)
     sys.stdout.write("\n")
+
+
+def facts_only() -> AbstractContextManager[object]:
+    """Send to stderr what package files print while rez runs them: stdout is for our facts."""
+    return redirect_stdout(sys.stderr)
+
+
+def shown_file(given: str, file: str | None) -> str:
+    """A repository's file as the user named it, or where it lies in the folder that the user named."""
+    return given if file is None or os.path.abspath(given) == file else os.path.join(given, os.path.basename(file))
 
 
 def print_facts(output: Output, facts: list[tuple[str, str]]) -> None:
@@ -69,7 +81,8 @@ def solve(arguments: argparse.Namespace) -> int:
 
     repository = _open(arguments.repository, arguments.check, arguments.on_stale)
     options = effective(arguments, repository.options, arguments.repository).options
-    result = repository.solve(arguments.requests, options)
+    with facts_only():
+        result = repository.solve(arguments.requests, options)
     if arguments.json:
         print_json(result_as_json(arguments.requests, result))
     else:

@@ -12,7 +12,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rer_numba.cli import OK, UNSOLVED, warn
-from rer_numba.commands import count_broken, count_families, count_tables, print_facts, print_json
+from rer_numba.commands import (
+    count_broken,
+    count_families,
+    count_tables,
+    facts_only,
+    print_facts,
+    print_json,
+    shown_file,
+)
 from rer_numba.errors import ConfigurationError, RerError
 from rer_numba.tables_text import make_output
 
@@ -32,7 +40,8 @@ def encode(arguments: argparse.Namespace) -> int:
 
     with Progress() as progress:
         phases = _Phases(progress.show)
-        repository = _read(arguments, phases)
+        with facts_only():
+            repository = _read(arguments, phases)
         phases("writing", 0, 1)
         repository.save(arguments.output)
         seconds = phases.seconds()
@@ -171,7 +180,7 @@ def _is_folder(path: str) -> bool:
 
 def _print_encoded(facts: dict[str, Any], target: str) -> None:
     seconds = facts["seconds"]
-    rows = [("file", facts["file"])]
+    rows = [("file", shown_file(target, facts["file"]))]
     rows += [(name, f"{facts[name]:,}") for name in ("families", "packages", "variants")]
     if facts["families_for_rez"]:
         rows.append(("for rez", f"{count_families(facts['families_for_rez'])} with files that are not plain literals"))

@@ -12,7 +12,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rer_numba.cli import BAD_INPUT, OK, UNSOLVED, complain
-from rer_numba.commands import count_broken, count_families, count_tables, counted, print_facts, print_json
+from rer_numba.commands import (
+    count_broken,
+    count_families,
+    count_tables,
+    counted,
+    facts_only,
+    print_facts,
+    print_json,
+    shown_file,
+)
 from rer_numba.errors import RepositoryFileError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
@@ -37,7 +46,7 @@ def refresh(arguments: argparse.Namespace) -> int:
     if repository.path_settings is None:
         problem = "was not encoded from package folders, so there is nothing to compare it with"
         raise RepositoryFileError(arguments.repository, problem, "encode it again with `rer-numba encode`")
-    with Progress() as progress:
+    with Progress() as progress, facts_only():
         done = repository.refresh(check=arguments.check, processes=arguments.processes, progress=progress.show)
     facts = {
         "file": repository.file,
@@ -50,7 +59,7 @@ def refresh(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(facts)
     else:
-        _print_refreshed(facts)
+        _print_refreshed(arguments.repository, facts)
     if done.families and not done.saved:
         problem = "may not be written, so it is as it was"
         complain(str(RepositoryFileError(arguments.repository, problem, "refresh it as a user who may write there")))
@@ -58,13 +67,13 @@ def refresh(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _print_refreshed(facts: dict[str, Any]) -> None:
+def _print_refreshed(given: str, facts: dict[str, Any]) -> None:
     families = facts["families"]
     if families:
         changed = f"{count_families(len(families))} read again: {_some(families)}"
     else:
         changed = "nothing but what another process has written" if facts["adopted"] else "nothing"
-    file = f"{facts['file']} ({'written' if facts['saved'] else 'as it was'})"
+    file = f"{shown_file(given, facts['file'])} ({'written' if facts['saved'] else 'as it was'})"
     rows = [("changed", changed), ("file", file), ("time", f"{facts['seconds']:.2f} s")]
     if families and facts["adopted"]:
         rows.insert(1, ("before", "took what another process had written"))
@@ -104,7 +113,7 @@ def info(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(facts)
     else:
-        _print_info(facts)
+        _print_info(arguments.repository, facts)
     return OK
 
 
@@ -136,11 +145,11 @@ def _look(repository: Repository, level: str | None) -> dict[str, Any]:
     return {"changed": changed, "moved_path": freshness.other_location(repository.paths)}
 
 
-def _print_info(facts: dict[str, Any]) -> None:
+def _print_info(given: str, facts: dict[str, Any]) -> None:
     numbers = {name: f"{value:,}" for name, value in facts.items() if isinstance(value, int)}
     created = facts["created"]
     rows = [
-        ("file", facts["file"]),
+        ("file", shown_file(given, facts["file"])),
         ("size", f"{numbers['bytes']} bytes"),
         ("written", f"{age(created, time.time())} ({created}) by {facts['encoder']}, format {facts['format']}"),
         ("fingerprint", facts["fingerprint"]),
@@ -206,15 +215,15 @@ def verify(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        _print_verified(repository, broken)
+        _print_verified(shown_file(arguments.repository, repository.file), repository, broken)
     return UNSOLVED if broken else OK
 
 
-def _print_verified(repository: Repository, broken: list[Broken]) -> None:
+def _print_verified(file: str, repository: Repository, broken: list[Broken]) -> None:
     output = make_output()
     late = count_broken(repository)["late"]
     packages = counted(len(repository.tables.package_version_rank), "package")
-    output.line(f"{repository.file} is undamaged: {packages}, {late:,} late, {len(broken):,} broken")
+    output.line(f"{file} is undamaged: {packages}, {late:,} late, {len(broken):,} broken")
     if broken:
         rows = [(part.name, part.error_type, part.text.partition("\n")[0]) for part in broken]
         output.table(Table((Column("broken"), Column("error"), Column("text", wraps=True)), rows))

@@ -13,7 +13,7 @@ from rer_numba.errors import UnreadablePackageError
 from rer_numba.filters import as_package_filter
 from rer_numba.filters.compiled import CompiledFilter, compile_filter
 from rer_numba.filters.time import with_timestamp
-from rer_numba.orderers import as_package_orderers
+from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
 from rer_numba.orderers.pairs import NOT_MIXED
 from rer_numba.orderers.tables import OrderTables, tabulate
 from rer_numba.policy import Policy
@@ -132,6 +132,7 @@ class Policies:
             _put_filter(policy, tables, compiled, allow_unversioned)
         if orderers:
             _put_orders(policy, tables, reader, tabulate(orderers, tables, reader))
+            policy.orders_by_time = any(isinstance(order, SoftTimestampOrder) for order in orderers.leaves())
         return policy
 
 

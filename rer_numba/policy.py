@@ -73,6 +73,8 @@ class Policy:
         What it was compiled from.
     filters, asks_filter, orders_pairs : bool
         Something is hidden; the filter is asked package by package; some packages have variants that no ranks sort.
+    orders_by_time : bool
+        The order of a family depends on the release times of all its packages.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -86,6 +88,7 @@ class Policy:
         self.filters = False
         self.asks_filter = False
         self.orders_pairs = False
+        self.orders_by_time = False
 
     def ask(self, variants: list[int]) -> None:
         """Let the filter answer for packages it has not seen yet; see `compile_policy.AskingPolicy`."""

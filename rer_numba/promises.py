@@ -342,6 +342,15 @@ def _check_masks(
     return None if wrong is None else f"{what} mask {wrong} (of those with words) has bits beyond the variants"
 
 
+def _check_location_folders(tables: Tables) -> str | None:
+    """The first folders are the locations, in order."""
+    n = len(tables.location_text)
+    if len(tables.folder_location) < n:
+        return f"there are {n} locations and {len(tables.folder_location)} folders"
+    wrong = _first(tables.folder_location[:n] != np.arange(n))
+    return None if wrong is None else f"folder {wrong} is not the location of that number"
+
+
 FACT_CHECKS: tuple[Check, ...] = (
     _check_version_keys,
     _check_range_sizes,
@@ -358,6 +367,7 @@ FACT_CHECKS: tuple[Check, ...] = (
     _check_broken_flags,
     _check_requirement_range,
     _check_requirement_mask,
+    _check_location_folders,
 )
 # these also hold for the building set
 REQUIRES_CHECKS: tuple[Check, ...] = (

@@ -24,6 +24,14 @@ ROWS = {
     "mention": "A family A and a family B that some variant of A has a requirement on. Sorted by A, then by B.",
     "link": "A mention and one distinct requirement behind it. Sorted by mention.",
 }
+SOURCE_ROWS = {
+    "source": "A string of the tables below.",
+    "location": "A path that was searched, in order.",
+    "folder": "A location, the folder of a family in it, or the file that holds all versions of a family. First the "
+    "locations, then the others by name, then by location.",
+    "watch": "A path that decided what was found, without a trace in the folder: a definition file that is missing, or "
+    "a link.",
+}
 
 HEAD = """\
 # The layout of an encoded repository
@@ -57,14 +65,15 @@ with pa.memory_map("site.rer") as source:
 
 METADATA = {
     "rer.format": "`MAJOR.MINOR` of the layout.",
-    "rer.fingerprint": "blake2b (128 bits, hexadecimal) over the name, type, length and bytes of each column: equal "
-    "content has an equal fingerprint, whoever wrote it and when.",
+    "rer.fingerprint": "blake2b (128 bits, hexadecimal) over the name, type, length and bytes of each column, apart "
+    "from those that say where packages came from: equal content has an equal fingerprint, whoever wrote it and when.",
     "rer.created": "When it was written, UTC.",
     "rer.encoder": "The rer-numba that wrote it.",
     "rer.crc32": "`name=checksum` for each column, separated by spaces: zlib's CRC-32 of the values, hexadecimal.",
     "rer.metadata_crc32": "The same over all other entries, as `key=value` lines sorted by key. Every MAJOR keeps this "
     "rule.",
     "rer.paths": "What messages say was searched, one path a line.",
+    "rer.path_settings": "How the packages were found: `PathSettings.to_json`. Absent when they were handed in.",
     "rer.options": "What a solve uses when it is told nothing else: `SolveOptions.to_json`. Absent for the defaults. "
     "Not part of the fingerprint.",
 }
@@ -83,6 +92,14 @@ The columns under *variant*, *family*, *mention* and *link* that say what varian
 `{BUILDING}...` with build_requires joined in. When no package has any, all columns of the second set are empty:
 """
 
+SOURCE_SET = """\
+## Where packages came from
+
+What tells whether a repository is still what its folders say: inodes, and times of change in nanoseconds. A time of -2
+means that the file changed so shortly before it was read that the time cannot be trusted; an inode of -1, that there was
+nothing. The columns below, and the last ones of *package*, are empty when the packages were handed in.
+"""
+
 CHECKS = """\
 ## What is checked when a file is opened
 
@@ -93,8 +110,9 @@ rows; that every index lies inside of what it refers to. Then:
 
 def layout_page() -> str:
     """The whole page, in Markdown."""
-    parts = [HEAD, _rules(), FILE + _metadata() + VERSIONS, "## The tables\n", *map(_table, ROWS)]
-    return "\n".join([*parts, BUILDING_SET + _building(), CHECKS + _checks()])
+    parts = [HEAD, _rules(), FILE + _metadata() + VERSIONS, "## The tables\n", *(_table(*row) for row in ROWS.items())]
+    sources = [_table(*row) for row in SOURCE_ROWS.items()]
+    return "\n".join([*parts, BUILDING_SET + _building(), SOURCE_SET, *sources, CHECKS + _checks()])
 
 
 def _rules() -> str:
@@ -108,8 +126,8 @@ def _metadata() -> str:
     return "".join(f"| `{key}` | {meaning} |\n" for key, meaning in METADATA.items())
 
 
-def _table(name: str) -> str:
-    lines = [f"### {name}", "", ROWS[name], "", "| column | type | length | meaning |", "|---|---|---|---|"]
+def _table(name: str, row: str) -> str:
+    lines = [f"### {name}", "", row, "", "| column | type | length | meaning |", "|---|---|---|---|"]
     lines += [_line(column) for column in _columns_of(name)]
     return "\n".join(lines) + "\n"
 
@@ -139,7 +157,9 @@ def _refers(column: Column) -> str:
 
 
 def _plural(word: str) -> str:
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    if word.endswith("y"):
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith("ch") else f"{word}s"
 
 
 def _building() -> str:

@@ -170,7 +170,13 @@ class _Solve:
         assert self.guard is not None
         found = touched(session)
         names = [one if isinstance(one, str) else self.view.reader.family_name(one) for one in found.families]
-        return self.guard.stale_path(names, {*found.packages, *found.hidden, *self.asked_packages})
+        packages = {*found.packages, *found.hidden, *self.asked_packages}
+        if self.policy is not None and self.policy.orders_by_time:
+            offsets = self.view.tables.family_package_offsets
+            for family in found.families:
+                if not isinstance(family, str):
+                    packages.update(range(*offsets[family : family + 2].tolist()))
+        return self.guard.stale_path(names, packages)
 
     def _explainer(self, session: Session) -> Explainer:
         from rer_numba.explain import Explainer  # most solves have nothing to explain

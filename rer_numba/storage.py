@@ -13,6 +13,7 @@ from rer_numba.errors import RerError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
 from rer_numba.publish import replace_file
+from rer_numba.tell import tell_once
 
 if TYPE_CHECKING:
     from rer_numba.locks import Lock
@@ -50,7 +51,7 @@ class Refreshed(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------- the file
 def save(repository: Repository, path: str | os.PathLike[str]) -> None:
     """Write a repository to a file or a folder of generations, and remember where."""
-    with generations.lock_target(path):
+    with generations.lock_target(path, on_wait=_tell_who):
         _write(repository, os.path.abspath(path))
 
 
@@ -73,6 +74,10 @@ def _write(repository: Repository, path: str) -> None:
     repository.fingerprint, repository.metadata = prepared.fingerprint, prepared.metadata
 
 
+def _tell_who(owner: str) -> None:
+    tell_once(f"rer-numba: waiting for {owner}, who is writing the same repository\n")
+
+
 def _name(prepared: store.Prepared) -> str:
     """The name of a generation: its content, and everything that is stored with it."""
     entries = "\n".join(f"{key}={value}" for key, value in sorted(prepared.metadata.items()) if key not in _OF_ONE_WRITING)
@@ -89,9 +94,11 @@ def open_repository(
     file: str | None = None,
 ) -> Repository:
     """`Repository.open`; `file` is the generation wanted, if it is still there."""
-    if file is not None and os.path.exists(file):
-        opened, found = store.read(file, verify=verify), file
-    else:
+    try:
+        opened, found = _read(path if file is None else file, verify)
+    except FileNotFoundError:  # that generation has been swept
+        if file is None:
+            raise
         opened, found = _read(path, verify)
     paths = opened.metadata.get(PATHS, "")
     options = opened.metadata.get(OPTIONS)
@@ -151,7 +158,7 @@ def refresh(
 def _lock(path: str, *, must: bool) -> Iterator[Lock | None]:
     """Hold the lock of a file; None if it may not be written, and need not."""
     try:
-        lock = generations.lock_target(path)
+        lock = generations.lock_target(path, on_wait=_tell_who)
     except OSError:
         if must:
             raise

@@ -1,4 +1,4 @@
-"""`rer-numba benchmark --paths`: on small trees, with the steps in this process unless the processes are what is tested."""
+"""`rer-numba benchmark --paths`: on small trees, and mostly without other processes."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def test_rivals_read_every_package(engine: str, tree: Path) -> None:
 def test_rez_reads_as_much_as_a_solve_does(tmp_path: Path) -> None:
     """What cannot be required is found, so the files were read."""
     pytest.importorskip("rez")
-    write_package(tmp_path, DataPackage("app", "1", ["lib-1..2"], [], [], None))
-    with pytest.raises(Exception, match=r"lib-1\.\.2"):
+    write_package(tmp_path, DataPackage("app", "1", ["lib-1.*"], [], [], None))
+    with pytest.raises(Exception, match=r"lib-1\.\*"):
         benchmark.loading_with_rez(str(tmp_path))[1]()
 
 
@@ -154,10 +154,15 @@ def test_copies_are_as_many(tmp_path: Path, monkeypatch: Patch) -> None:
 def test_a_changed_package_is_given_back(tree: Path) -> None:
     file = tree / "maya" / min(os.listdir(tree / "maya")) / "package.py"
     before = file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_ino
-    with pytest.raises(KeyboardInterrupt), benchmark_steps.changed_package(str(tree / "maya")):
-        assert file.read_bytes() == before[0] + b"\n# changed\n"
-        assert file.stat().st_mtime_ns != before[1]
-        raise KeyboardInterrupt
+
+    def change() -> None:
+        with benchmark_steps.changed_package(str(tree / "maya")):
+            assert file.read_bytes() == before[0] + b"\n# changed\n"
+            assert file.stat().st_mtime_ns != before[1]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        change()
     assert (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_ino) == before
 
 
@@ -174,6 +179,7 @@ def test_refreshing_finds_only_its_own_changes(tree: Path, tmp_path: Path) -> No
 def test_refreshing_tells_of_changes_by_others(tree: Path, tmp_path: Path) -> None:
     repository = Repository.from_paths([tree])
     write_package(tree, DataPackage("new", "1", [], [], [], None))
+    os.utime(tree, (1_800_000_000, 1_700_000_001))
     with pytest.raises(RerError, match=r"read \['new'\] again, not \[\]: does another benchmark"):
         benchmark_steps._refreshed(repository, "strict", [])
 
@@ -237,7 +243,7 @@ def run(engines: str = "pyrer,rez", *, as_json: bool = False, save: Path | None 
     return benchmark_report.benchmark(
         argparse.Namespace(
             paths=True,
-            engines=engines.split(","),
+            engines=[name for name in engines.split(",") if name],
             repeat=REPEAT,
             rez_all=False,
             json=as_json,
@@ -255,7 +261,7 @@ def test_report_is_complete(small: Path, monkeypatch: Patch, tmp_path: Path) -> 
     assert run(as_json=True, save=tmp_path / "kept.rer") == cli.OK
     (report,) = told
     assert json.loads(json.dumps(report)) == report
-    assert (report["packages"], report["families"], report["agrees"]) == (201, 40, True)
+    assert (report["packages"], report["families"], report["agrees"]) == (201, 80, True)
     assert [(one["step"], len(one["runs"])) for one in report["readers"]] == [
         ("encode", REPEAT),
         ("encode", REPEAT),
@@ -273,7 +279,7 @@ def test_report_for_people(small: Path, capsys: Capture) -> None:
     assert run("rez") == cli.OK
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= max(100, len(str(small)))
-    assert f"201 packages of 40 families in\n{small}" in out or f"201 packages of 40 families in {small}" in out
+    assert f"201 packages of 80 families in\n{small}" in out or f"201 packages of 80 families in {small}" in out
     rows = {line.split("  ")[0]: line.split() for line in out.splitlines()}
     assert rows["command: rer-numba solve"][-4:] == [str(REPEAT), "12.5", "12.5", "12.5"]
     assert rows["refresh, nothing changed"][3] == str(REPEAT)
@@ -304,7 +310,7 @@ def test_another_package_is_a_difference(small: Path, capsys: Capture) -> None:
     assert run("") == cli.UNSOLVED
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("tables, with") and line.split()[-1] == "NO" for line in lines)
-    assert any(line.startswith("tables, with") and line.endswith(": requirement_family") for line in lines)
+    assert any(line.startswith("tables, with those of packages from memory: ") for line in lines)
 
 
 def test_other_answers_are_a_difference(small: Path, monkeypatch: Patch, capsys: Capture) -> None:

@@ -94,6 +94,7 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("mention_conflicts", "mention 0 is flagged", {"mention_conflicts": put((0, 1))}),
     ("mention_conflicts", "mention 2 is flagged", {"mention_conflicts": put((2, 0))}),
     ("mention_conflicts", "mention 2 is flagged", {"mention_conflicts": put((2, 2))}),
+    ("location_folders", "folder 1 is not the location", {"folder_location": put((1, 0))}),
     ("link_mask", "do not fit its variants", {"family_link_mask_offsets": put((1, 1))}),
     ("link_mask", "beyond the variants", {"link_mask": put((0, 1 << 63))}),
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rer_numba import cli, commands_repository, studio, tables_text
+from rer_numba import __version__, cli, commands_repository, studio, tables_text
 from rer_numba.tables_text import Column, Table, table_lines
 from tests.process import ROOT, run_python
 
@@ -70,7 +70,7 @@ assert 'solve' in dir(rer_numba) and set(rer_numba.__all__) <= set(globals())
 
 def test_module_runs_as_the_command() -> None:
     done = run_python("-m", "rer_numba", "--version")
-    assert (done.returncode, done.stdout) == (0, f"rer-numba {cli.__version__}\n")
+    assert (done.returncode, done.stdout) == (0, f"rer-numba {__version__}\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------- usage

@@ -14,10 +14,12 @@ import pytest
 
 from rer_numba import cli, commands_repository, generations, progress, store, studio
 from rer_numba.locks import LockedError, writer_lock
+from rer_numba.paths.discover import canonical_location
 from rer_numba.repository import Repository
 from tests.process import run_python
 
 pytest.importorskip("rez")
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # rez, when it loads its plugins
 
 Capture = pytest.CaptureFixture[str]
 LONG_AGO = (1_000_000_000.5, 1_000_000_000.5)
@@ -99,17 +101,39 @@ def test_encode_prints_what_it_found(capsys: Capture, tmp_path: Path) -> None:
     assert rows == {
         "file": str(site),
         "families": "6",
-        "packages": "6",
-        "variants": "6",
-        "for rez": "4 families with files that are not plain literals",
+        "packages": "7",
+        "variants": "7",
+        "for rez": "3 families with files that are not plain literals",
         "late": "1, whose solves need rez",
         "broken": f"3, see `rer-numba verify {site}`",
     }
     facts = run_json(capsys, "encode", tree, "-o", site, "--processes", "2", "--strict", code=cli.UNSOLVED)
-    assert (facts["families_for_rez"], facts["late"], facts["broken"]) == (4, 1, 3)
+    assert (facts["families_for_rez"], facts["late"], facts["broken"]) == (3, 1, 3)
     assert list(facts["seconds"]) == ["read", "encode", "write"] and min(facts["seconds"].values()) >= 0
     assert facts["fingerprint"] == Repository.open(site).fingerprint
     assert run(capsys, "encode", tree / "lib", "-o", site, "--strict")[0] == 0
+
+
+def test_what_package_files_say_goes_to_stderr(capsys: Capture, tmp_path: Path) -> None:
+    """rez runs them within this process: neither prints nor warnings may end up among our facts."""
+    text = "print('hello')\nrequires = ['b' + '\\d'[:0]]"
+    tree, site = write_tree(tmp_path / "sw", {"app/1/package.py": text, "b/1/package.py": ""}), tmp_path / "site.rer"
+    file = tree / "app" / "1" / "package.py"
+
+    def check(*argv: object) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("warnings.filters", [("default", None, SyntaxWarning, None, 0)])
+            code, out, err = run(capsys, *argv, "--json")
+        assert code == 0 and "hello\n" in err
+        if sys.version_info >= (3, 12):  # before, it was a DeprecationWarning
+            assert f"rer-numba: warning: {canonical_location(str(file))}:2: " in err
+        return json.loads(out)
+
+    assert check("encode", tree, "-o", site)["packages"] == 2
+    os.utime(file)
+    assert check("refresh", site)["families"] == ["app"]
+    os.utime(file, LONG_AGO)
+    assert len(check("solve", "-r", site, "app")["resolved_packages"]) == 2
 
 
 def test_encode_takes_paths_in_order(capsys: Capture, tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -372,7 +396,7 @@ def test_verify_lists_what_is_broken(capsys: Capture, odd_site: Path, monkeypatc
     code, out, err = run(capsys, "verify", odd_site)
     assert (code, err) == (cli.UNSOLVED, "")
     first, header, _, *lines = out.splitlines()
-    assert first == f"{odd_site} is undamaged: 6 packages, 1 late, 3 broken"
+    assert first == f"{odd_site} is undamaged: 7 packages, 1 late, 3 broken"
     assert header.split() == ["broken", "error", "text"]
     assert [line.split()[:2] for line in lines] == [
         ["app-2.0", "ResourceError"],
@@ -421,11 +445,12 @@ def test_folder_of_generations(capsys: Capture, tree: Path, tmp_path: Path) -> N
     first = run_json(capsys, "encode", tree, "-o", folder)["file"]
     assert os.path.dirname(first) == folder.rstrip(os.sep)
     assert run_json(capsys, "encode", tree, "-o", tmp_path / "site")["file"] == first  # the same content
-    os.utime(tree / "app")
     write_tree(tree / "app", {"1.2/package.py": ""})
+    os.utime(tree / "app")
     facts = run_json(capsys, "refresh", folder)
     assert facts["families"] == ["app"] and facts["saved"] and facts["file"] != first
     assert os.path.exists(first)  # somebody may have it open
+    assert f"{folder}{os.path.basename(facts['file'])} is undamaged" in run(capsys, "verify", folder)[1]
     assert run_json(capsys, "info", folder)["file"] == run_json(capsys, "verify", folder)["file"] == facts["file"]
     code, out, _ = run(capsys, "solve", "-r", folder, "app")
     assert code == 0 and "app-1.2[]" in out
@@ -444,13 +469,12 @@ def test_solve_of_changed_packages(capsys: Capture, tree: Path, site: Path) -> N
     assert solve() == solve("--check", "frozen") == (0, "app-1.1[]", "")
     file.write_text("requires = ['lib-1']")
     assert solve("--check", "frozen") == solve("--check", "release") == (0, "app-1.1[]", "")
-    stale = f"{file} has changed since the repository was encoded; bring it up to date with `rer-numba refresh`"
+    stale = f"{canonical_location(str(file))} has changed since the repository was encoded; bring it up to date with `rer-numba refresh`"
     code, out, err = solve("--on-stale", "error")
     assert (code, err) == (cli.UNSOLVED, "") and f"StaleRepositoryError: {stale}" in out
     assert solve("--on-stale", "warn") == (0, "app-1.1[]", f"rer-numba: warning: {stale}\n")
     before = site.read_bytes()
-    code, out, _ = solve()
-    assert code == cli.UNSOLVED and "PackageNotFoundError" in out
+    assert solve() == (0, "app-1.0[]", "")
     assert site.read_bytes() != before
     assert run_json(capsys, "info", site, "--check", "release")["changed"] == []
     assert run(capsys, "config", "-r", site)[0] == 0
@@ -486,7 +510,7 @@ def test_without_rez(tmp_path: Path) -> None:
 
     code, out, err = without_rez("encode", tree, "-o", site, "--json")
     assert (code, err) == (0, "")
-    assert (json.loads(out)["families_for_rez"], json.loads(out)["late"]) == (4, 0)
+    assert (json.loads(out)["families_for_rez"], json.loads(out)["late"]) == (3, 0)
     code, out, err = without_rez("verify", site, "--json")
     found = {part["name"]: part["error_type"] for part in json.loads(out)["broken_parts"]}
     assert code == cli.UNSOLVED
@@ -532,17 +556,20 @@ def test_no_room(tree: Path, site: Path) -> None:
     assert {path.name for path in site.parent.iterdir()} == {"sw", "site.rer"}  # no temporary file, no lock
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nobody is refused here")
 def test_no_permission(capsys: Capture, tree: Path, site: Path, tmp_path: Path) -> None:
-    (tree / "app").chmod(0)
+    before = site.read_bytes()
     tmp_path.chmod(0o555)
+    (tree / "app").chmod(0)
     try:
+        if os.name != "posix" or os.access(tmp_path, os.W_OK):
+            pytest.skip("nobody is refused here")
         code, out, err = run(capsys, "encode", tree, "-o", site)
-        assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1)
-        assert f"{site}: Permission denied; check who may read and write there" in err
     finally:
         tmp_path.chmod(0o755)
         (tree / "app").chmod(0o755)
+    assert (code, out) == (cli.BAD_INPUT, "")
+    assert err == f"rer-numba: {site}: Permission denied; check who may read and write there\n"
+    assert site.read_bytes() == before
 
 
 def test_streams_and_exit_codes(tree: Path, tmp_path: Path) -> None:
