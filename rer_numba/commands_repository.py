@@ -61,8 +61,9 @@ def refresh(arguments: argparse.Namespace) -> int:
     else:
         _print_refreshed(arguments.repository, facts)
     if done.families and not done.saved:
-        problem = "may not be written, so it is as it was"
-        complain(str(RepositoryFileError(arguments.repository, problem, "refresh it as a user who may write there")))
+        problem = "was not written: that is not allowed, or it was encoded from other paths meanwhile"
+        remedy = "refresh it again, as a user who may write there"
+        complain(str(RepositoryFileError(arguments.repository, problem, remedy)))
         return BAD_INPUT
     return OK
 
@@ -148,12 +149,13 @@ def _look(repository: Repository, level: str | None) -> dict[str, Any]:
 def _print_info(given: str, facts: dict[str, Any]) -> None:
     numbers = {name: f"{value:,}" for name, value in facts.items() if isinstance(value, int)}
     created = facts["created"]
+    mentioned = numbers["families_mentioned_only"]
     rows = [
         ("file", shown_file(given, facts["file"])),
         ("size", f"{numbers['bytes']} bytes"),
         ("written", f"{age(created, time.time())} ({created}) by {facts['encoder']}, format {facts['format']}"),
         ("fingerprint", facts["fingerprint"]),
-        ("families", f"{numbers['families']}, and {numbers['families_mentioned_only']} that are only required"),
+        ("families", numbers["families"] + ("" if mentioned == "0" else f", and {mentioned} that are only required")),
         ("packages", numbers["packages"]),
         ("variants", numbers["variants"]),
         ("requirements", f"{numbers['requirements_of_variants']}, {numbers['requirements']} different ones"),

@@ -106,8 +106,8 @@ class FactsDraft:
         own, broken = self._parse_all(package._variants, "variants")
         indexed = bool(own) and broken is None
         self._add_variants(package, own if indexed else [[]], indexed)
-        timestamp = package._timestamp
-        is_broken = isinstance(timestamp, BrokenValue)
+        released = package._timestamp
+        refused = released if isinstance(released, BrokenValue) else None
         uri, tail = (None, None) if package.uri is None else split_uri(package.uri, package.name, package.version)
         self._packages.append(
             (
@@ -119,8 +119,8 @@ class FactsDraft:
                 len(own) if indexed else 1,
                 NONE if uri is None else self._texts.add(uri),
                 NONE if tail is None else self._texts.add(tail),
-                0 if is_broken else _as_int64(int(timestamp or 0)),
-                self._error(timestamp if is_broken else None),
+                0 if isinstance(released, BrokenValue) else _as_int64(int(released or 0)),
+                self._error(refused),
                 self._error(broken),
                 *source,
             )
@@ -229,9 +229,7 @@ class _RequiresDraft:
 
     def requires(self) -> Requires:
         """What was added."""
-        return Requires(
-            np.array(self._errors, np.int64), offsets_of(self._counts), np.array(self._values, np.int64)
-        )
+        return Requires(np.array(self._errors, np.int64), offsets_of(self._counts), np.array(self._values, np.int64))
 
 
 class _Requirements:

@@ -1,9 +1,9 @@
 """What packages say, parsed and merged, but numbered for themselves: the half-way point between packages and tables.
 
 Facts can be made anywhere: from packages (`rer_numba.encode`), by several processes for a part of the packages each, or
-from the tables of a repository that was encoded before. `join` makes one of many, and `rer_numba.link` makes the tables,
-which depend on what the facts say and not on how they were numbered. So a repository in which one family changed is the
-facts of the old tables without that family, joined with those of the family as it is now.
+from the tables of a repository that was encoded before. `join` makes one of many, and `rer_numba.link` the tables: they
+depend on what the facts say and not on how they were numbered. So a repository in which one family changed is the facts
+of the old tables without that family, joined with those of the family as it is now.
 """
 
 from __future__ import annotations
@@ -164,8 +164,8 @@ def map_cuts(ranks: IntArray, cuts: IntArray) -> IntArray:
 # ----------------------------------------------------------------------------------------------------------------- join
 def join(parts: Sequence[Facts]) -> Facts:
     """Number the facts of several parts together. Nothing is left out, and packages keep their order."""
-    if len(parts) == 1:
-        return parts[0]
+    if len(parts) < 2:
+        return parts[0] if parts else _no_facts()
     names: Numbered[str] = Numbered()
     texts: Numbered[str] = Numbered()
     errors: Numbered[Error] = Numbered()
@@ -219,6 +219,15 @@ def join(parts: Sequence[Facts]) -> Facts:
     )
 
 
+def _no_facts() -> Facts:
+    numbers = np.zeros(0, np.int64)
+    packages = dict.fromkeys(PACKAGE_FACTS, numbers)
+    requires = Requires(numbers, offsets_of(numbers), numbers)
+    return Facts(
+        [], [], [], [], [], {}, [], numbers, numbers, offsets_of(numbers), numbers, packages, requires, requires
+    )
+
+
 def _numbers(numbered: Numbered[T], things: Iterable[T]) -> IntArray:
     return np.array([numbered.add(thing) for thing in things], np.int64)
 
@@ -240,9 +249,7 @@ def _requirements_from(
 
 
 def _renumbered(requires: Requires, maps: dict[str, IntArray]) -> Requires:
-    return Requires(
-        map_optional(maps["error"], requires.error), requires.offsets, maps["requirement"][requires.values]
-    )
+    return Requires(map_optional(maps["error"], requires.error), requires.offsets, maps["requirement"][requires.values])
 
 
 def _join_requires(parts: list[Requires]) -> Requires:
@@ -269,7 +276,7 @@ def facts_of_tables(tables: Tables, packages: IntArray, families: IntArray) -> F
     texts = _strings(tables.text_bytes, tables.text_offsets)
     errors = list(zip(_picked(texts, tables.error_type_text), _picked(texts, tables.error_value_text), strict=True))
     names = _picked(texts, tables.family_text)
-    family_error = tables.family_error[families].tolist()
+    broken = families[tables.family_error[families] != NONE].tolist()
     cut_offsets, cuts = _requirement_cuts(tables)
     plain = _requires_of(tables, variants, "")
     has_building = len(tables.building_variant_requirement_offsets) > 0
@@ -281,7 +288,7 @@ def facts_of_tables(tables: Tables, packages: IntArray, families: IntArray) -> F
         _picked(texts, tables.version_text),
         texts,
         errors,
-        {names[row]: errors[error] for row, error in zip(families.tolist(), family_error, strict=True) if error != NONE},
+        {names[row]: errors[tables.family_error[row]] for row in broken},
         _picked(texts, tables.requirement_text),
         tables.requirement_family,
         tables.requirement_flags,

@@ -19,7 +19,6 @@ import numpy as np
 
 from rer_numba import schema
 from rer_numba.facts import (
-    Error,
     Facts,
     Numbered,
     Requires,
@@ -114,7 +113,7 @@ def _in_order_of_use(numbers: Iterable[IntArray]) -> list[int]:
     return found
 
 
-def _new_numbers(n: int, used: Sequence[int]) -> IntArray:
+def _new_numbers(n: int, used: Sequence[int] | IntArray) -> IntArray:
     """Old numbers to places in `used`."""
     numbers = np.full(n, NONE, np.int64)
     numbers[used] = np.arange(len(used))

@@ -83,16 +83,25 @@ class Repository:
         """The columns, read-only."""
         return self._snapshot.tables
 
-    def _snapshot_of(self, tables: Tables) -> Snapshot:
-        if self.path_settings is None or self._check == "frozen":
+    def _snapshot_of(self, tables: Tables, checked: Check = "frozen") -> Snapshot:
+        """Tables to solve from; `checked` is how they have been compared with the folders just now."""
+        if self.path_settings is None or self._check == "frozen" or checked in ("strict", self._check):
             return Snapshot(tables)
         from rer_numba.paths.guard import Guard
 
         return Snapshot(tables, Guard(tables, self.path_settings, self._check, self.paths))
 
-    def use(self, tables: Tables) -> None:
-        """Solve from other tables from now on. Solves that have begun go on with the old ones."""
-        self._snapshot = self._snapshot_of(tables)
+    def use(self, tables: Tables, checked: Check = "frozen") -> None:
+        """Solve from other tables from now on. Solves that have begun go on with the old ones.
+
+        Parameters
+        ----------
+        tables : Tables
+        checked : {"strict", "release", "frozen"}
+            How they have been compared with the folders just now. As in rez, what a process has looked at once does not
+            change for it.
+        """
+        self._snapshot = self._snapshot_of(tables, checked)
 
     def adopt(self, opened: OpenedFile, file: str) -> None:
         """Take what another process has written to our path."""

@@ -321,14 +321,14 @@ _SOURCES = (
     # that what the packages say does not depend on where they lie
     _c("source_text_offsets", "int64", "source_text + 1", "Where each string starts in the bytes.", **_SOURCE),
     _c("source_text_bytes", "uint8", "@source_text_offsets", "Strings, UTF-8, one after the other.", **_SOURCE),
-    _c("location_text", "int32", "location", "A path that was searched, as rez spells it.", refers="source_text", **_SOURCE),
+    _c("location_text", "int32", "location", "A path that was searched.", refers="source_text", **_SOURCE),
     _c("package_location", "int32", "package", "Where it was found.", refers="location", **_SOURCE),
     _c("package_inode", "int64", "package", "Of its definition file; -1 when there was none.", **_SOURCE),
     _c("package_mtime", "int64", "package", "The file's time of change in nanoseconds.", **_SOURCE),
     _c("package_size", "int64", "package", "The file's size in bytes.", **_SOURCE),
     # a location itself, the folder of a family in it, or the file that holds all versions of a family
     _c("folder_location", "int32", "folder", "The location it lies in.", refers="location", **_SOURCE),
-    _c("folder_name_text", "int32", "folder", "The name of the family; empty for the location.", refers="source_text", **_SOURCE),
+    _c("folder_name_text", "int32", "folder", "The family; empty for the location.", refers="source_text", **_SOURCE),
     _c("folder_extension_text", "int32", "folder", "'' for a folder; 'py' or 'yaml'.", refers="source_text", **_SOURCE),
     _c("folder_inode", "int64", "folder", "Of the folder or file; -1 when there was none.", **_SOURCE),
     _c("folder_mtime", "int64", "folder", "Its time of change in nanoseconds; -2 when not to be trusted.", **_SOURCE),

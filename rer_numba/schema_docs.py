@@ -95,9 +95,9 @@ The columns under *variant*, *family*, *mention* and *link* that say what varian
 SOURCE_SET = """\
 ## Where packages came from
 
-What tells whether a repository is still what its folders say: inodes, and times of change in nanoseconds. A time of -2
-means that the file changed so shortly before it was read that the time cannot be trusted; an inode of -1, that there was
-nothing. The columns below, and the last ones of *package*, are empty when the packages were handed in.
+What tells whether a repository is still what its folders say: inodes, and times of change in nanoseconds. A time of
+-2 means that the file changed so shortly before it was read that the time cannot be trusted; an inode of -1, that there
+was nothing. The columns below, and the last ones of *package*, are empty when the packages were handed in.
 """
 
 CHECKS = """\

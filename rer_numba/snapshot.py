@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.engine import Engine, Session
-from rer_numba.errors import UnreadablePackageError, RerError, SolveLimitError
+from rer_numba.errors import RerError, SolveLimitError, UnreadablePackageError
 from rer_numba.options import SolveOptions
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest

@@ -80,7 +80,9 @@ def _tell_who(owner: str) -> None:
 
 def _name(prepared: store.Prepared) -> str:
     """The name of a generation: its content, and everything that is stored with it."""
-    entries = "\n".join(f"{key}={value}" for key, value in sorted(prepared.metadata.items()) if key not in _OF_ONE_WRITING)
+    entries = "\n".join(
+        f"{key}={value}" for key, value in sorted(prepared.metadata.items()) if key not in _OF_ONE_WRITING
+    )
     return f"{prepared.fingerprint}-{zlib.crc32(entries.encode()):08x}"
 
 
@@ -211,11 +213,11 @@ def _read_changed(repository: Repository, check: Check, processes: int | None, o
         tables = tables_of_paths(repository.paths, settings, processes=processes, on_progress=on_progress)
         names = sorted({*_family_names(repository.tables), *_family_names(tables)})
     else:
+        tables = repository.tables
         names = freshness.changed_families(check, lambda done, total: on_progress("looking at families", done, total))
-        if not names:
-            return []
-        tables = read_again(repository.tables, names, settings, processes=processes, on_progress=on_progress)
-    repository.use(tables)
+        if names:
+            tables = read_again(tables, names, settings, processes=processes, on_progress=on_progress)
+    repository.use(tables, checked=check)
     return names
 
 

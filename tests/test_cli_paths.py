@@ -320,9 +320,7 @@ def test_refresh_that_may_not_write(capsys: Capture, tree: Path, site: Path, mon
     os.utime(tree / "app")
     code, out, err = run(capsys, "refresh", site)
     assert code == cli.BAD_INPUT and "1 family read again: app" in out
-    assert (
-        err == f"rer-numba: {site}: may not be written, so it is as it was; refresh it as a user who may write there\n"
-    )
+    assert err.startswith(f"rer-numba: {site}: was not written: that is not allowed, or ") and err.count("\n") == 1
 
 
 # ----------------------------------------------------------------------------------------------------------------- info
@@ -469,7 +467,8 @@ def test_solve_of_changed_packages(capsys: Capture, tree: Path, site: Path) -> N
     assert solve() == solve("--check", "frozen") == (0, "app-1.1[]", "")
     file.write_text("requires = ['lib-1']")
     assert solve("--check", "frozen") == solve("--check", "release") == (0, "app-1.1[]", "")
-    stale = f"{canonical_location(str(file))} has changed since the repository was encoded; bring it up to date with `rer-numba refresh`"
+    path = canonical_location(str(file))
+    stale = f"{path} has changed since the repository was encoded; bring it up to date with `rer-numba refresh`"
     code, out, err = solve("--on-stale", "error")
     assert (code, err) == (cli.UNSOLVED, "") and f"StaleRepositoryError: {stale}" in out
     assert solve("--on-stale", "warn") == (0, "app-1.1[]", f"rer-numba: warning: {stale}\n")

@@ -36,6 +36,7 @@ from tests.random_tree import TreeCase, let_settle, make_tree, mutate
 from tests.rez_folders import rez_as
 
 SEEDS = 60
+EXTENSIONS = (".py", ".yaml")
 DEFAULTS = PathSettings()
 
 
@@ -90,7 +91,7 @@ def _all_names(tree: TreeCase) -> list[str]:
     names = set(tree.names)
     for path in tree.paths:
         with contextlib.suppress(OSError):
-            names.update(name.partition(".")[0] if name.endswith((".py", ".yaml")) else name for name in os.listdir(path))
+            names.update(os.path.splitext(name)[0] if name.endswith(EXTENSIONS) else name for name in os.listdir(path))
     return sorted(name for name in names if _is_family_name(name))
 
 
@@ -152,11 +153,11 @@ def test_tables_equal_those_of_what_rez_loads(first: int, tmp_path: Path) -> Non
 
 
 def test_rez_test_data() -> None:
-    """Every repository that comes with rez's own tests."""
+    """Every repository that comes with rez's own tests: each folder there is taken for one."""
     data = Path(rez.__file__).parent / "data" / "tests"
-    folders = [path for path in (*(data / "packages").iterdir(), *(data / "solver").iterdir(), data / "packages") if path.is_dir()]
-    assert {"solver", "packages", "py_packages", "yaml_packages"} <= {path.name for path in (*folders, data / "solver")}
-    for folder in [*folders, data / "solver"]:
+    folders = [path for path in data.rglob("*") if path.is_dir() and "__pycache__" not in path.parts]
+    assert {"solver", "packages", "py_packages", "yaml_packages"} <= {path.name for path in folders}
+    for folder in folders:
         tree = TreeCase(data, [str(folder)], DEFAULTS, [], [], "")
         ours = tables_of(tree)
         assert differing(ours, tables_of_rez(tree)) == [], str(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rer_numba.errors import UnreadablePackageError, ResourceError
+from rer_numba.errors import ResourceError, UnreadablePackageError
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, Tables
 from rer_numba.version_order import Version

@@ -15,6 +15,7 @@ from rer_numba.paths.workers import process_count, read_in_processes
 from rer_numba.progress import OnProgress, tell_nobody
 from rer_numba.schema import Tables
 
+
 def tables_of_paths(
     paths: Sequence[str | os.PathLike[str]],
     settings: PathSettings,

@@ -142,9 +142,7 @@ class Freshness:
         texts = self._tables.folder_name_text[len(self.locations) :].tolist()
         starts = [row for row in range(len(texts)) if row == 0 or texts[row] != texts[row - 1]] + [len(texts)]
         first = len(self.locations)
-        return [
-            (self._source_text(texts[start]), range(first + start, first + end)) for start, end in pairwise(starts)
-        ]
+        return [(self._source_text(texts[start]), range(first + start, first + end)) for start, end in pairwise(starts)]
 
     def _moved_families(self) -> Iterator[str]:
         """Families that have come to a location, have left it, or are found there in another form."""
@@ -159,15 +157,15 @@ class Freshness:
                 yield from (name for name, _ in recorded ^ found)
 
     def _families_with_changed_files(self, known: set[str]) -> Iterator[str]:
-        offsets = self._tables.family_package_offsets.tolist()
-        for family, (first, last) in enumerate(pairwise(offsets)):
-            if first < last and self._lookup.family_name(family) not in known and self._any_changed(family, first, last):
-                yield self._lookup.family_name(family)
+        for family, (first, last) in enumerate(pairwise(self._tables.family_package_offsets.tolist())):
+            if first < last:
+                name = self._lookup.family_name(family)
+                if name not in known and self._any_changed(name, first, last):
+                    yield name
 
-    def _any_changed(self, family: int, first: int, last: int) -> bool:
+    def _any_changed(self, name: str, first: int, last: int) -> bool:
         """`changed_package` for all packages of a family, a third of the cost of one at a time."""
         tables, text = self._tables, self._lookup.text
-        name = self._lookup.family_name(family)
         columns = (
             tables.package_inode[first:last].tolist(),
             tables.package_mtime[first:last].tolist(),

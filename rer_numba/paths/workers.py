@@ -24,7 +24,7 @@ _FAMILIES_AT_A_TIME = 16
 _WORTH_A_PROCESS = 150
 """Families that take as long to read as a process takes to start: 0.2 s."""
 
-_WORK = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from rer_numba.paths import workers; workers.work()"
+_WORK = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); import rer_numba.paths.workers as w; w.work()"
 
 
 def process_count(wanted: int | None, families: int) -> int:
@@ -133,7 +133,7 @@ class _Worker(Thread):
         for share in self._shares:
             try:
                 _send(to_process, share)
-                reading = pickle.load(from_process)  # noqa: S301 - from our own process
+                reading = pickle.load(from_process)
             except (OSError, EOFError, pickle.UnpicklingError):
                 self._shares.given_back.append(share)
                 return
@@ -162,10 +162,10 @@ def work() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the first process ends us
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    settings = pickle.load(stdin)  # noqa: S301 - from the process that started this one
+    settings = pickle.load(stdin)
     while True:
         try:
-            share = pickle.load(stdin)  # noqa: S301
+            share = pickle.load(stdin)
         except EOFError:
             return
         _send(stdout, read_families(share, settings))

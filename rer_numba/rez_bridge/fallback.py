@@ -109,13 +109,13 @@ def _filter(options: SolveOptions) -> PackageFilterBase:
     """Ports: rez.resolver.Resolver.__init__ (rez 3.4.0)."""
     given = as_package_filter(options.package_filter)
     if isinstance(given, CustomFilter):
-        found = given.given
+        found: PackageFilterBase = given.given
     else:
         found = PackageFilterList()
         for one in () if given is None else given.filters if isinstance(given, OurFilterList) else (given,):
             found.add_filter(one.given if isinstance(one, CustomFilter) else PackageFilter.from_pod(one.to_pod()))
     if not options.timestamp:
         return found
-    found = found.copy() if found else PackageFilterList()
+    found = found.copy() if found else PackageFilterList()  # type: ignore[attr-defined]
     found.add_exclusion(TimestampRule.after(options.timestamp))
     return found
