@@ -325,6 +325,9 @@ def _add_benchmark(commands: Any) -> None:
     )
     command.add_argument("--repeat", type=_count, default=5, metavar="K", help="our time is the median of K; default 5")
     command.add_argument(
+        "--paths", action="store_true", help="measure package folders instead: read, encode, open, refresh"
+    )
+    command.add_argument(
         "--rez-all", action="store_true", help="ask rez every request, not only some ten: two to five minutes"
     )
     command.add_argument("--save-repository", metavar="FILE", help="keep the encoded benchmark repository")

@@ -70,7 +70,7 @@ def make_folder(folder: str, mode: int = 0o700) -> str | None:
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         os.mkdir(folder, mode)
     except FileExistsError:
-        pass
+        return None if os.path.isdir(folder) else "cannot be made (a file is in its place)"
     except OSError as error:
         return f"cannot be made ({error.strerror})"
     return None
