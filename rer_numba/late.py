@@ -11,10 +11,13 @@ from rer_numba.results import SolveResult
 
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
+    from rer_numba.paths.settings import PathSettings
     from rer_numba.requirements import RequirementList
 
 
-def solve_with_rez(request: RequirementList, options: SolveOptions, paths: Sequence[str], reason: str) -> SolveResult:
+def solve_with_rez(
+    request: RequirementList, options: SolveOptions, paths: Sequence[str], settings: PathSettings, reason: str
+) -> SolveResult:
     """Let rez solve a request, if it is installed.
 
     Parameters
@@ -23,6 +26,8 @@ def solve_with_rez(request: RequirementList, options: SolveOptions, paths: Seque
     options : SolveOptions
     paths : sequence of str
         Where rez shall search.
+    settings : PathSettings
+        How it shall do that.
     reason : str
         What our solve met.
 
@@ -35,4 +40,4 @@ def solve_with_rez(request: RequirementList, options: SolveOptions, paths: Seque
         return SolveResult("error", failure=f"{reason}; {NeedsRezError.remedy}", error_type=NeedsRezError.__name__)
     from rer_numba.rez_bridge.fallback import solve
 
-    return solve(request, options, paths, reason)
+    return solve(request, options, paths, settings, reason)

@@ -10,7 +10,6 @@ texts and requirements.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -28,13 +27,9 @@ from rer_numba.facts import (
     offsets_of,
     rows_of,
 )
-from rer_numba.range_text import NEXT_SUFFIX
+from rer_numba.masks import FamilyMasks, set_bit_ranges
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EPHEMERAL, NONE, IntArray, Tables
-from rer_numba.version_order import version_key
-
-_SPELLED = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
-_SEPARATOR = re.compile(r"[^A-Za-z0-9_]")
-_ODD = re.compile(r"[^A-Za-z0-9_.]")
+from rer_numba.spelling import Spellings
 
 
 class Sources(Protocol):
@@ -118,17 +113,6 @@ def _new_numbers(n: int, used: Sequence[int] | IntArray) -> IntArray:
     numbers = np.full(n, NONE, np.int64)
     numbers[used] = np.arange(len(used))
     return numbers
-
-
-def _set_bit_ranges(words: IntArray, starts: IntArray, first: IntArray, last: IntArray) -> None:
-    """Set bits ``first`` to ``last`` (half-open, not empty) of the masks that begin at words ``starts``."""
-    word = first >> 6
-    count = ((last - 1) >> 6) - word + 1
-    at = rows_of(word, count)
-    low = np.maximum(np.repeat(first, count) - 64 * at, 0).astype(np.uint64)
-    high = np.minimum(np.repeat(last, count) - 64 * at, 64).astype(np.uint64)
-    ones = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-    np.bitwise_or.at(words, np.repeat(starts, count) + at, (ones << low) & (ones >> (np.uint64(64) - high)))
 
 
 class _Linker:
@@ -273,29 +257,23 @@ class _Linker:
         }
 
     def _spelled(self) -> list[str]:
-        """One spelling of each version: with dots if anybody spells it so, else the first by the alphabet."""
-        odd: dict[int, set[str]] = {}
-        dotted = np.zeros(len(self.keys), bool)
+        """One spelling of each version, from those that packages and requirements use."""
+        spellings = Spellings(self.keys)
         n_texts = len(self.facts.texts)
         for pair in np.unique(self.package_rank * n_texts + self.facts.packages["version_text"]).tolist():
             rank, text = divmod(pair, n_texts)
-            _note_spelling(odd, dotted, rank, self.facts.texts[text])
+            spellings.add(rank, self.facts.texts[text])
         families = self.requirement_family.tolist()
-        spelled_oddly = np.zeros(len(self.requirement_texts), bool)
+        is_odd = np.zeros(len(self.requirement_texts), bool)
         for row, text in enumerate(self.requirement_texts):
             versions = text.lstrip("!~")[len(self.names[families[row]]) + 1 :]
-            if "-" in versions:
-                spelled_oddly[row] = True
-                spelled = _spellings_in(versions)
-                for cut in self.ranges[self.requirement_range[row]]:
-                    if cut != CUT_INF:
-                        _note_spelling(odd, dotted, cut >> CUT_SHIFT, spelled.get(self.keys[cut >> CUT_SHIFT], ""))
-        cuts = self.cuts[np.repeat(~spelled_oddly, np.diff(self.cut_offsets))]
-        dotted[cuts[cuts != CUT_INF] >> CUT_SHIFT] = True
-        return [
-            min(odd[rank]) if rank in odd and not dotted[rank] else _SEPARATOR.sub(".", text)
-            for rank, text in enumerate(self.spellings)
-        ]
+            if "-" in versions:  # the only other separator that the text of a range can have
+                is_odd[row] = True
+                cuts = self.ranges[self.requirement_range[row]]
+                spellings.add_range((cut >> CUT_SHIFT for cut in cuts if cut != CUT_INF), versions)
+        cuts_as_usual = self.cuts[np.repeat(~is_odd, np.diff(self.cut_offsets))]
+        spellings.add_dotted(np.unique(cuts_as_usual[cuts_as_usual != CUT_INF] >> CUT_SHIFT).tolist())
+        return [spellings.spelled(rank, text) for rank, text in enumerate(self.spellings)]
 
     def _package_columns(self) -> dict[str, object]:
         packages = self.facts.packages
@@ -366,7 +344,7 @@ class _Linker:
         last = np.searchsorted(place, family * (n_ranks + 1) + (n_ranks - oldest), side="right")
         some = first < last
         base = self.family_variants[family[some]]
-        _set_bit_ranges(
+        set_bit_ranges(
             words,
             offsets[requirement[some]],
             self.package_variants[first[some]] - base,
@@ -411,14 +389,14 @@ class _Linker:
         mention_key = mentioning * n_families + self.requirement_family[requirement]
         mentions = np.unique(mention_key)
         mention_of = mentions // max(n_families, 1)
-        masks = _Masks(mention_of, self.word_counts)
+        masks = FamilyMasks(mention_of, self.word_counts)
         masks.set(np.searchsorted(mentions, mention_key[wanted]), bit[wanted])
 
         ranged = self.requirement_range[requirement] != NONE
         link_key = (mentioning * n_requirements + requirement)[ranged]
         links = np.unique(link_key)  # by mentioning family, then by mentioned one: requirements are sorted by theirs
         link_of, link_requirement = np.divmod(links, max(n_requirements, 1))
-        link_masks = _Masks(link_of, self.word_counts)
+        link_masks = FamilyMasks(link_of, self.word_counts)
         link_masks.set(np.searchsorted(links, link_key), bit[ranged])
 
         mention_of_link = np.searchsorted(mentions, link_of * n_families + self.requirement_family[link_requirement])
@@ -434,44 +412,3 @@ class _Linker:
             "family_link_mask_offsets": link_masks.family_offsets,
             "link_mask": link_masks.words,
         }
-
-
-class _Masks:
-    """Masks over the variants of a family, for rows that are sorted by family.
-
-    Parameters
-    ----------
-    family : array of int, (rows,)
-    word_counts : array of int, (families,)
-
-    Attributes
-    ----------
-    family_offsets : array of int64, (families + 1,)
-        Where the masks of each family begin.
-    words : array of uint64
-    """
-
-    def __init__(self, family: IntArray, word_counts: IntArray) -> None:
-        self._starts = offsets_of(word_counts[family])
-        self.family_offsets = self._starts[np.searchsorted(family, np.arange(len(word_counts) + 1))]
-        self.words = np.zeros(self._starts[-1], np.uint64)
-
-    def set(self, rows: IntArray, bits: IntArray) -> None:
-        """Set a bit of the mask of each of these rows."""
-        np.bitwise_or.at(self.words, self._starts[rows] + (bits >> 6), np.uint64(1) << (bits & 63).astype(np.uint64))
-
-
-def _note_spelling(odd: dict[int, set[str]], dotted: IntArray, rank: int, text: str) -> None:
-    if _ODD.search(text):
-        odd.setdefault(rank, set()).add(text)
-    else:
-        dotted[rank] = True
-
-
-def _spellings_in(versions: str) -> dict[bytes, str]:
-    """The versions in the text of a range, and the ends of what begins with them, by their keys."""
-    found = {}
-    for text in _SPELLED.findall(versions):
-        for spelled in (text, text + NEXT_SUFFIX):
-            found[version_key(spelled)] = spelled
-    return found

@@ -357,7 +357,8 @@ class Repository:
         if result.error_type == LATE and self.path_settings is not None:
             from rer_numba.late import solve_with_rez
 
-            return solve_with_rez(merged, options, self.paths, str(result.failure_description))
+            reason = str(result.failure_description)
+            return solve_with_rez(merged, options, self.paths, self.path_settings, reason)
         return result
 
     def _solve_fresh(self, merged: Any, options: SolveOptions) -> SolveResult:

@@ -173,7 +173,7 @@ def answers_of_rez(tree: TreeCase, timestamp: int | None, building: bool) -> lis
 
 
 def answers_of_us(tree: TreeCase, **options: Any) -> list[Answer]:
-    with rez_as(tree.settings, tree.build_python_path):
+    with rez_for(tree):  # which solves what is late
         repository = Repository.from_paths(tree.paths, path_settings=tree.settings, processes=1)
         return [Answer.of(repository.solve(requests, **options)) for requests in tree.requests]
 

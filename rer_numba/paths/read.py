@@ -13,6 +13,7 @@ Invariants
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -24,12 +25,13 @@ from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.paths.discover import Entry, Family, FamilyListing, list_family
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.sources import SourceFolder
-from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of
+from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of, state_to_watch
 from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
 from rer_numba.version_order import version_key
 
 _TRIES = 5
 """How often something is read that changes all the time."""
+_OLD_RELEASE_FILES = ("release.yaml", ".metadata", os.path.join(".metadata", "release_time.txt"))
 
 
 class Place(NamedTuple):
@@ -126,6 +128,7 @@ class _FamilyReader:
         self.folders: list[SourceFolder] = []
         self.error: BrokenValue | None = None
         self._packages: dict[bytes, tuple[PackageData, Source]] = {}
+        self._watched: list[tuple[str, FileState]] = []
 
     def put_into(self, draft: FactsDraft) -> None:
         """Add what was read to a draft. Nobody gets to the packages of a family that cannot be listed."""
@@ -141,6 +144,7 @@ class _FamilyReader:
             known_error = self.error
             for tries_left in range(_TRIES - 1, -1, -1):
                 self.error = known_error
+                self._watched = []
                 before = _look(place.family.path)
                 listing = list_family(place.family, self.settings)
                 found = self._found(place, listing)
@@ -148,7 +152,7 @@ class _FamilyReader:
                 if not unsettled or not tries_left:
                     break
             state = listing.state._replace(mtime_ns=UNSURE) if unsettled and listing.state != ABSENT else listing.state
-            watched = tuple(listing.watched)
+            watched = (*listing.watched, *self._watched)
             self.folders.append(SourceFolder(place.location, self.name, place.family.extension, state, watched))
             for key, package in found.items():
                 self._packages.setdefault(key, package)
@@ -183,15 +187,28 @@ class _FamilyReader:
         """Read a package, again if its file changes meanwhile."""
         for _ in range(_TRIES):
             static, state, reason = _read_static(entry)
-            if static is not None:
+            if static is not None and static.has_timestamp:
+                return _as_package(self.name, entry, static), Source(place.location, *state)
+            old_release = _old_release_files(entry.folder)
+            if static is not None and not old_release:
+                self._watch_release(place, entry, [])
                 return _as_package(self.name, entry, static), Source(place.location, *state)
             if self.loader is None:
                 raise NeedsLoaderError
+            now = time.time_ns()
             before = _look(entry.file)
             package = self.loader.package(place, entry, reason)
             if _look(entry.file) == before:
-                return package, Source(place.location, *(settled(before)))
+                self._watch_release(place, entry, old_release)
+                return package, Source(place.location, *settled(before, now))
+        self._watch_release(place, entry, old_release)
         return package, Source(place.location, *before._replace(mtime_ns=UNSURE))
+
+    def _watch_release(self, place: Place, entry: Entry, files: list[tuple[str, FileState]]) -> None:
+        """Watch what may tell the release time of a package that does not tell it itself."""
+        if entry.folder != place.family.path:
+            self._watched.append((entry.folder, state_to_watch(entry.folder)))
+        self._watched += files
 
     def _combined(self, place: Place) -> dict[bytes, tuple[PackageData, Source]]:
         if self.loader is None:
@@ -218,7 +235,7 @@ def _look(path: str | None) -> FileState:
 
 
 def _read_static(entry: Entry) -> tuple[StaticPackage | None, FileState, str]:
-    """Read a plain file: (content, state, ""), or (None, ABSENT, why not)."""
+    """Read a plain file: (content or None, state, why only rez can read it)."""
     if entry.file is None:
         return None, ABSENT, "there is no definition file"
     if entry.extension != "py":
@@ -230,14 +247,13 @@ def _read_static(entry: Entry) -> tuple[StaticPackage | None, FileState, str]:
         return None, ABSENT, str(error)
     except OSError as error:
         return None, ABSENT, error.strerror or str(error)
-    if not static.has_timestamp and _has_old_release_data(entry.folder):
-        return None, ABSENT, "its release time is in an old form of file"
-    return static, state, ""
+    return static, state, "its release time is in an old form of file"
 
 
 def _read_settled(path: str) -> tuple[bytes, FileState]:
     """Read a file while nobody changes it."""
     for _ in range(_TRIES):
+        now = time.time_ns()
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             status = os.fstat(handle)
@@ -247,7 +263,7 @@ def _read_settled(path: str) -> tuple[bytes, FileState]:
         finally:
             os.close(handle)
         if before == after and len(source) == before.size:
-            return source, settled(before)
+            return source, settled(before, now)
     return source, before._replace(mtime_ns=UNSURE)
 
 
@@ -258,9 +274,11 @@ def _read_all(handle: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _has_old_release_data(folder: str) -> bool:
-    prefix = os.path.join(folder, "")
-    return os.path.isfile(f"{prefix}release.yaml") or os.path.isdir(f"{prefix}.metadata")
+def _old_release_files(folder: str) -> list[tuple[str, FileState]]:
+    """Where older versions of rez kept release times, as far as it is there."""
+    paths = [os.path.join(folder, name) for name in _OLD_RELEASE_FILES]
+    found = [(path, state_to_watch(path)) for path in paths]
+    return [(path, state) for path, state in found if state != ABSENT]
 
 
 def _as_package(name: str, entry: Entry, static: StaticPackage) -> PackageData:

@@ -10,6 +10,7 @@ from typing import Any
 from rez.config import config
 from rez.package_filter import PackageFilter, PackageFilterBase, PackageFilterList, TimestampRule
 from rez.package_order import PackageOrderList, from_pod
+from rez.package_repository import package_repository_manager
 from rez.solver import Solver, SolverStatus
 from rez.version import Requirement
 
@@ -17,11 +18,15 @@ from rer_numba.filters import CustomFilter, as_package_filter
 from rer_numba.filters import PackageFilterList as OurFilterList
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import CustomOrder, as_package_orderers
+from rer_numba.paths.settings import PathSettings
 from rer_numba.requirements import RequirementList
 from rer_numba.results import ResolvedVariant, SolveResult
+from rer_numba.rez_bridge.configured import PLUGIN_SETTINGS
 
 
-def solve(request: RequirementList, options: SolveOptions, paths: Sequence[str], reason: str) -> SolveResult:
+def solve(
+    request: RequirementList, options: SolveOptions, paths: Sequence[str], settings: PathSettings, reason: str
+) -> SolveResult:
     """Solve with rez, in this process.
 
     Parameters
@@ -31,6 +36,8 @@ def solve(request: RequirementList, options: SolveOptions, paths: Sequence[str],
     options : SolveOptions
     paths : sequence of str
         Where rez shall search.
+    settings : PathSettings
+        How it shall do that.
     reason : str
         Why rez has to do it.
 
@@ -42,7 +49,7 @@ def solve(request: RequirementList, options: SolveOptions, paths: Sequence[str],
     start = time.perf_counter()
     solver = Solver.__new__(Solver)  # made in two steps, so that its counters are there when it raises
     try:
-        with _settings(options):
+        with _configured(options, settings):
             solver.__init__(  # type: ignore[misc]
                 [Requirement(str(requirement)) for requirement in request],
                 list(paths),
@@ -79,20 +86,51 @@ def _answer(solver: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _settings(options: SolveOptions) -> Iterator[None]:
-    """Let rez's configuration say what the options say, as far as the solver reads it there."""
-    names = ("variant_select_mode", "error_on_missing_variant_requires", "allow_unversioned_packages")
-    before = {name: config.overrides[name] for name in names if config.is_overridden(name)}
+def _configured(options: SolveOptions, settings: PathSettings) -> Iterator[None]:
+    """Let rez's configuration say what the options and settings say, as far as a solve reads it there."""
+    values = {
+        "variant_select_mode": options.variant_select_mode,
+        "error_on_missing_variant_requires": options.error_on_missing_variant_requires,
+        "allow_unversioned_packages": options.allow_unversioned_packages and settings.allow_unversioned_packages,
+    }
+    before = {name: config.overrides[name] for name in values if config.is_overridden(name)}
+    lists_otherwise = values["allow_unversioned_packages"] != config.allow_unversioned_packages
     try:
-        for name in names:
-            config.override(name, getattr(options, name))
-        yield
+        for name, value in values.items():
+            config.override(name, value)
+        with _listing(settings, lists_otherwise):
+            yield
     finally:
-        for name in names:
+        for name in values:
             if name in before:
                 config.override(name, before[name])
             else:
                 config.remove_override(name)
+
+
+@contextmanager
+def _listing(settings: PathSettings, lists_otherwise: bool) -> Iterator[None]:
+    """Let rez list folders as the settings say; if it has listed otherwise, what it remembers of that is no use."""
+    configured = config.plugins.package_repository.filesystem
+    names = [name for name in PLUGIN_SETTINGS if configured[name] != _as_configured(settings, name)]
+    if not names and not lists_otherwise:
+        yield
+        return
+    before = {name: configured[name] for name in names}
+    package_repository_manager.clear_caches()
+    try:
+        for name in names:
+            config.override(f"plugins.package_repository.filesystem.{name}", _as_configured(settings, name))
+        yield
+    finally:
+        for name, value in before.items():
+            config.override(f"plugins.package_repository.filesystem.{name}", value)
+        package_repository_manager.clear_caches()
+
+
+def _as_configured(settings: PathSettings, name: str) -> Any:
+    value = getattr(settings, name)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _orderers(options: SolveOptions) -> PackageOrderList | None:
