@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rer_numba.packages import PackageData
+from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.repository import Repository
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
@@ -139,8 +139,11 @@ def _mentioned(package: PackageData) -> Iterable[str]:
     """Names that a package may pull in; what cannot be parsed is left to the solve that meets it."""
     from rer_numba.errors import PackageRequestError, VersionError
 
-    texts = [*package.requires, *(text for variant in package.variants for text in variant)]
-    for text in texts:
+    found = [
+        package._requires,
+        *([package._variants] if isinstance(package._variants, BrokenValue) else package._variants),
+    ]
+    for text in (text for texts in found if not isinstance(texts, BrokenValue) for text in texts):
         try:
             yield parse_requests([text]).requirements[0].name
         except (PackageRequestError, VersionError):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +19,7 @@ from rer_numba import Repository, SolveOptions
 from rer_numba.errors import RerError, StaleRepositoryError
 from rer_numba.locks import writer_lock
 from rer_numba.paths.settings import PathSettings
+from rer_numba.reader import Reader
 from rer_numba.repository import StaleRepositoryWarning
 from tests.random_tree import let_settle
 
@@ -513,3 +518,48 @@ def test_a_path_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     (tmp_path / "nowhere" / "app" / "1" / "package.py").touch()
     assert repository.refresh().families == ["app"]
     assert versions(repository) == ["app-1"]
+
+
+# ---- killed
+
+
+def whole_version(target: Path) -> int:
+    """The newest version of both packages of `tests.refresh_child` in the current generation."""
+    repository = Repository.open(target, check="frozen", verify="always")
+    found = {repository.solve([name], package_filter=[{"excludes": ["only"]}]).status for name in ("one", "two")}
+    assert found == {"error"}  # nothing provides `only`; but each can be looked at
+    reader = Reader(repository.tables)
+    newest = {}
+    for row in range(len(repository.tables.package_version_rank)):
+        newest.setdefault(reader.package_family_name(row), int(reader.package_version(row)))
+    assert newest["one"] == newest["two"]
+    return newest["one"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal here")
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_killed_while_it_refreshes(is_folder: bool, tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    for name in ("one", "two"):
+        (packages / name / "1").mkdir(parents=True)
+        (packages / name / "1" / "package.py").write_text("requires = ['only==1']\ntimestamp = 1\n")
+    target = tmp_path / ("site" if is_folder else "site.rer")
+    Repository.from_paths([packages]).save(f"{target}{os.sep}" if is_folder else target)
+    rng = random.Random(1)
+    versions_seen = [whole_version(target)]
+    for _ in range(20):
+        command = [sys.executable, "-m", "tests.refresh_child", str(packages), str(target)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            time.sleep(rng.random() * 0.08)
+            child.kill()
+        versions_seen.append(whole_version(target))
+    assert versions_seen == sorted(versions_seen)
+    assert versions_seen[-1] > 5
+    (packages / "three" / "1").mkdir(parents=True)
+    (packages / "three" / "1" / "package.py").write_text("timestamp = 1")
+    repository = Repository.open(target, check="frozen")
+    assert "three" in repository.refresh(save=True).families
+    folder = target if is_folder else tmp_path
+    assert [path.name for path in folder.iterdir() if path.suffix in (".tmp", ".lock")] == []

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from rer_numba.paths.discover import EXTENSIONS, canonical_location, list_location
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.sources import source_texts
+from rer_numba.paths.sources import moved_families, source_texts
 from rer_numba.paths.states import FileState, unchanged
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE, Tables
@@ -128,7 +128,7 @@ class Freshness:
         OSError
             A location cannot be listed.
         """
-        changed = set(self._moved_families())
+        changed = self._moved_families()
         names = self._known_families()
         for done, (name, rows) in enumerate(names):
             on_progress(done, len(names))
@@ -144,17 +144,20 @@ class Freshness:
         first = len(self.locations)
         return [(self._source_text(texts[start]), range(first + start, first + end)) for start, end in pairwise(starts)]
 
-    def _moved_families(self) -> Iterator[str]:
-        """Families that have come to a location, have left it, or are found there in another form."""
-        for number, path in enumerate(self.locations):
-            if self.is_moved(number):
-                rows = (self._tables.folder_location == number).nonzero()[0].tolist()[1:]
-                recorded = {
-                    (self._text("folder_name_text", row), self._text("folder_extension_text", row)) for row in rows
-                }
-                location = list_location(path, self._settings)
-                found = {(family.name, family.extension) for family in location.families.values()}
-                yield from (name for name, _ in recorded ^ found)
+    def _moved_families(self) -> set[str]:
+        """Families that are found in other places, or in another form, than they were."""
+        moved = {
+            number: list_location(path, self._settings)
+            for number, path in enumerate(self.locations)
+            if self.is_moved(number)
+        }
+        recorded = [
+            (number, self._text("folder_name_text", row), self._text("folder_extension_text", row))
+            for number in moved
+            for row in (self._tables.folder_location == number).nonzero()[0].tolist()
+            if row >= len(self.locations)
+        ]
+        return moved_families(recorded, moved)
 
     def _families_with_changed_files(self, known: set[str]) -> Iterator[str]:
         for family, (first, last) in enumerate(pairwise(self._tables.family_package_offsets.tolist())):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from rer_numba.facts import Facts, facts_of_tables
 from rer_numba.link import link
 from rer_numba.paths.build import places_of, read_all, sources_of
-from rer_numba.paths.discover import Location, list_location
+from rer_numba.paths.discover import list_location
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.sources import Sources
+from rer_numba.paths.sources import Sources, moved_families
 from rer_numba.progress import OnProgress, tell_nobody
 from rer_numba.reader import Reader
 from rer_numba.schema import Tables
@@ -48,7 +48,10 @@ def read_again(
     """
     old = Sources.of(tables)
     locations = [list_location(path, settings) for path in old.locations]
-    changed = set(names) | _moved(old, locations)
+    recorded = [
+        (folder.location, name, folder.extension) for name, folders in old.folders.items() for folder in folders if name
+    ]
+    changed = {*names, *moved_families(recorded, dict(enumerate(locations)))}
     found = [name for name in sorted(changed) if any(name in location.families for location in locations)]
     readings = read_all(places_of(locations, found), settings, processes=processes, on_progress=on_progress)
     sources = sources_of(locations, readings)
@@ -56,19 +59,6 @@ def read_again(
         if name and name not in changed:
             sources.folders[name] = folders
     return link([_without(tables, changed), *(reading.facts for reading in readings)], sources)
-
-
-def _moved(old: Sources, locations: Sequence[Location]) -> set[str]:
-    """Families that are found in other places, or in another form, than they were."""
-    before = {
-        (folder.location, name, folder.extension) for name, folders in old.folders.items() for folder in folders if name
-    }
-    now = {
-        (number, family.name, family.extension)
-        for number, location in enumerate(locations)
-        for family in location.families.values()
-    }
-    return {name for _, name, _ in before ^ now}
 
 
 def _without(tables: Tables, names: set[str]) -> Facts:

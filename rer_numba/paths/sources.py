@@ -6,13 +6,14 @@ the rest, as objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 import numpy as np
 
 from rer_numba.facts import Numbered, offsets_of
+from rer_numba.paths.discover import Location
 from rer_numba.paths.states import FileState
 from rer_numba.schema import Tables
 
@@ -98,6 +99,24 @@ class Sources:
         for row in zip(*columns, strict=True):
             found.add(SourceFolder(*row))
         return found
+
+
+def moved_families(recorded: Iterable[tuple[int, str, str]], locations: Mapping[int, Location]) -> set[str]:
+    """Families that have come to a location, have left it, or are found there in another form.
+
+    Parameters
+    ----------
+    recorded : iterable of (int, str, str)
+        Location, family and extension of each folder that was found before.
+    locations : mapping of int to Location
+        As they are now.
+    """
+    found = {
+        (number, family.name, family.extension)
+        for number, location in locations.items()
+        for family in location.families.values()
+    }
+    return {name for _, name, _ in found.symmetric_difference(recorded)}
 
 
 def source_texts(tables: Tables) -> Callable[[int], str]:
