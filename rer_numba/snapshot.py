@@ -168,15 +168,21 @@ class _Solve:
         from rer_numba.touched import touched
 
         assert self.guard is not None
+        times_matter = self.policy is not None and self.policy.orders_by_time
+        if self.guard.known.has_all_of(session) and not (self.asked_packages or times_matter):
+            return None
         found = touched(session)
         names = [one if isinstance(one, str) else self.view.reader.family_name(one) for one in found.families]
         packages = {*found.packages, *found.hidden, *self.asked_packages}
-        if self.policy is not None and self.policy.orders_by_time:
+        if times_matter:
             offsets = self.view.tables.family_package_offsets
             for family in found.families:
                 if not isinstance(family, str):
                     packages.update(range(*offsets[family : family + 2].tolist()))
-        return self.guard.stale_path(names, packages)
+        path = self.guard.stale_path(names, packages)
+        if path is None:
+            self.guard.known.note(session)
+        return path
 
     def _explainer(self, session: Session) -> Explainer:
         from rer_numba.explain import Explainer  # most solves have nothing to explain

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rer_numba.paths.freshness import STRICT, Freshness
 from rer_numba.paths.settings import PathSettings
 from rer_numba.schema import Tables
+from rer_numba.touched import Known
 
 
 class Guard:
@@ -22,6 +23,11 @@ class Guard:
         "strict" or "release", see `rer_numba.paths.freshness`.
     paths : sequence of str
         That were searched, as given.
+
+    Attributes
+    ----------
+    known : Known
+        What solves touched that were found to be fresh.
     """
 
     def __init__(self, tables: Tables, settings: PathSettings, level: str, paths: Iterable[str]) -> None:
@@ -30,6 +36,7 @@ class Guard:
         self._paths: Iterable[str] = paths
         self._families: set[str] = set()
         self._packages: set[int] = set()
+        self.known = Known()
 
     def stale_path(self, families: Iterable[str], packages: Iterable[int]) -> str | None:
         """The first path that has changed of what a solve touched, or None."""

@@ -7,6 +7,7 @@ one. `multiprocessing` is not used, since it runs the caller's main module again
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -75,6 +76,7 @@ def read_in_processes(
                 worker.join(0.1)
                 on_progress(shares.count)
     finally:
+        shares.close()
         for worker in workers:
             worker.stop()
     for share in shares.given_back:  # of workers that died
@@ -100,6 +102,11 @@ class _Shares:
                     return
                 share = self._left.pop()
             yield share
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        with self._lock:
+            self._left.clear()
 
     def done(self, reading: Reading, families: int) -> None:
         """Take what was read."""
@@ -134,21 +141,23 @@ class _Worker(Thread):
             try:
                 _send(to_process, share)
                 reading = pickle.load(from_process)
-            except (OSError, EOFError, pickle.UnpicklingError):
+            except Exception:  # noqa: BLE001 - half an answer of a process that died can be anything
                 self._shares.given_back.append(share)
                 return
             self._shares.done(reading, len(share))
         to_process.close()
 
     def stop(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, whatever it is doing. The shares must be closed."""
         if self._process is not None:
+            self._process.kill()  # so that the thread does not wait for it
+        self.join()
+        if self._process is not None:  # perhaps only since then
             self._process.kill()
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
-        self.join()
+                with contextlib.suppress(OSError):  # what was not sent to a process that died
+                    stream.close()  # type: ignore[union-attr]
 
 
 def _send(stream: BinaryIO, thing: object) -> None:
