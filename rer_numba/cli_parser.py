@@ -70,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
         _add_verify,
         _add_solve,
         _add_config,
+        _add_rez,
         _add_warmup,
         _add_benchmark,
     ):
@@ -285,6 +286,25 @@ def _time(text: str) -> int:
         return parse_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add_rez(commands: Any) -> None:
+    command = commands.add_parser(
+        "rez", help="tell how rez is connected", description="How rez is connected.", formatter_class=_wide
+    )
+    command.set_defaults(run="rer_numba.commands_rez:usage")
+    status = _add(
+        command.add_subparsers(title="commands", metavar="COMMAND"),
+        "status",
+        "rer_numba.commands_rez:status",
+        "tell whether rez's commands are hooked, and which encoded repositories answer for its paths",
+        "With a request, resolve that, and tell who has solved it. Exit code 1: not hooked, or not solved.",
+    )
+    status.set_defaults(many="requests")
+    status.add_argument(
+        "requests", nargs="*", metavar="REQUEST", help="resolve this in rez, hooked: maya-2024 '!python-2'"
+    )
+    _add_json(status)
 
 
 def _add_warmup(commands: Any) -> None:

@@ -136,9 +136,26 @@ class Session:
         intersection_priority: bool = False,
         error_on_missing: bool = True,
         stop_at_fail: int = 0,
+        stop_at_step: int = 0,
+        resume: bool = False,
         policy: Policy | None = None,
     ) -> int:
         """Solve; returns a status of `rer_numba.state`. The work arrays hold the answer until the next call.
+
+        Parameters
+        ----------
+        request : EncodedRequest
+        intersection_priority, error_on_missing : bool
+            The options of the solve.
+        stop_at_fail : int
+            End at that failed phase, STOPPED; 0: never.
+        stop_at_step : int
+            End after that many steps, PAUSED, unless the solve is over by then; 0: never; `state.BEFORE_FIRST`: when
+            the packages of the request have been looked up.
+        resume : bool
+            Go on with the solve that was PAUSED by the last call, which had the same request, options and policy. When
+            it needs room it runs again from the start, to the same place.
+        policy : Policy, optional
 
         Raises
         ------
@@ -146,8 +163,11 @@ class Session:
             The solve needs more memory than `MAX_WORK_BYTES`.
         """
         while True:
-            self._put(request)
+            if not resume:
+                self._put(request)
             head = self.head
+            head[state.RESUME] = resume
+            head[state.STOP_AT_STEP] = stop_at_step
             head[state.INTERSECTION_PRIORITY] = intersection_priority
             head[state.ERROR_ON_MISSING] = error_on_missing
             head[state.STOP_AT_FAIL] = stop_at_fail
@@ -156,6 +176,7 @@ class Session:
             if status != state.NEED_ROOM:
                 return status
             self._allocate(self.sizes.grown(int(head[NEEDED_ROOM])))
+            resume = False
 
     def _put(self, request: EncodedRequest) -> None:
         """Copy the request into the work arrays."""

@@ -36,6 +36,7 @@ from rer_numba.scopes import (
 )
 from rer_numba.splitting import sort_variants, split
 from rer_numba.state import (
+    BEFORE_FIRST,
     CONFLICT_RANGE,
     CYCLIC,
     EPHEMERAL_REQUEST,
@@ -57,17 +58,21 @@ from rer_numba.state import (
     NO_RANGE,
     NUM_FAILS,
     NUM_SOLVES,
+    PAUSED,
     PENDING,
+    PHASE_STATUS,
     REASON,
     REASON_FAMILY,
     REASON_OTHER,
     REASON_SCOPE,
     REQUESTED,
+    RESUME,
     ROUND_START,
     SOLVED,
     STACK_DEPTH,
     STAMP,
     STOP_AT_FAIL,
+    STOP_AT_STEP,
     STOPPED,
     TOTAL_REDUCTION,
     WORK_DTYPES,
@@ -89,30 +94,68 @@ def solve(t, w):
     int
         SOLVED: the answer stands in `result_variant` and `result_scope`. FAILED, CYCLIC, ERROR: the work arrays are
         left as they were at the last phase, `REASON` and its companions say why. STOPPED: the failed phase that
-        `STOP_AT_FAIL` asked for is left to be looked at. NEED_ROOM: `NEEDED_ROOM` says which arrays were too small.
+        `STOP_AT_FAIL` asked for is left to be looked at. PAUSED: the solve is not over, `PHASE_STATUS` says what the
+        step came to that `STOP_AT_STEP` asked for; the next call goes on from there if `RESUME` is set. NEED_ROOM:
+        `NEEDED_ROOM` says which arrays were too small, and there is nothing to go on from.
 
         Needs the request's arrays and the `in` scalars of `head`; `N_CUTS` is the end of the request's cuts.
     """
-    _begin(t, w)
-    status = _first_phase(t, w)
+    if w.head[RESUME]:
+        status = _go_on(t, w, np.int64(w.head[PHASE_STATUS]))
+    else:
+        _begin(t, w)
+        status = _first_phase(t, w)
     if w.head[NEEDED_ROOM]:
         return NEED_ROOM
+    if status == PENDING and w.head[STOP_AT_STEP] == BEFORE_FIRST:
+        return _pause(w, PENDING)
     while status == PENDING:
-        status = _solve_phase(t, w)
-        if status != ERROR:  # rez counts a step when it returns
-            w.head[NUM_SOLVES] += 1
-        if status == SOLVED:
-            status = finalise(t, w)
-            if status == CYCLIC:
-                w.head[NUM_FAILS] += 1
-        elif status == EXHAUSTED:
-            split(t, w)
-            status = PENDING
-        elif status == FAILED:
-            status = _next_phase(t, w)
+        status = _step(t, w)
         if w.head[NEEDED_ROOM]:
             return NEED_ROOM
+        if status == EXHAUSTED or (status == FAILED and w.head[STACK_DEPTH] > 0):
+            if w.head[NUM_SOLVES] == w.head[STOP_AT_STEP]:
+                return _pause(w, status)
+            status = _go_on(t, w, status)
+            if w.head[NEEDED_ROOM]:
+                return NEED_ROOM
     return status
+
+
+@kernel
+def _step(t, w):
+    """Solve the current phase, and count it. Returns what `_solve_phase` does, STOPPED or CYCLIC."""
+    status = _solve_phase(t, w)
+    if status != ERROR:  # rez counts a step when it returns
+        w.head[NUM_SOLVES] += 1
+    if status == SOLVED:
+        status = finalise(t, w)
+        if status == CYCLIC:
+            w.head[NUM_FAILS] += 1
+    elif status == FAILED:
+        w.head[NUM_FAILS] += 1
+        if w.head[NUM_FAILS] == w.head[STOP_AT_FAIL]:
+            if w.head[REASON] == TOTAL_REDUCTION:
+                _sort_all_variants(t, w, np.int64(w.scope_family[w.head[REASON_SCOPE]]))
+            status = STOPPED
+    return status
+
+
+@kernel
+def _go_on(t, w, status):
+    """Make the next phase: the better half of one that is exhausted, the one below one that failed."""
+    if status == EXHAUSTED:
+        split(t, w)
+    elif status == FAILED:
+        pop_phase(t, w)
+    return PENDING
+
+
+@kernel
+def _pause(w, status):
+    """Leave everything as it is after a step that came to `status`."""
+    w.head[PHASE_STATUS] = status
+    return PAUSED
 
 
 @kernel
@@ -213,20 +256,6 @@ def _solve_phase(t, w):
             return status
         clear_set(w, w.changed)
     return SOLVED if first_of(w, w.unsolved) < 0 else EXHAUSTED
-
-
-@kernel
-def _next_phase(t, w):
-    """After a failed phase: go on with the one below it. Returns PENDING; FAILED when there is none; STOPPED."""
-    w.head[NUM_FAILS] += 1
-    if w.head[NUM_FAILS] == w.head[STOP_AT_FAIL]:
-        if w.head[REASON] == TOTAL_REDUCTION:
-            _sort_all_variants(t, w, np.int64(w.scope_family[w.head[REASON_SCOPE]]))
-        return STOPPED
-    if w.head[STACK_DEPTH] == 0:
-        return FAILED
-    pop_phase(t, w)
-    return PENDING
 
 
 @kernel

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rer_numba.explain import Explainer
     from rer_numba.paths.guard import Guard
     from rer_numba.policy import Policy
+    from rer_numba.stepping import Limits
+    from rer_numba.touched import Touched
 
 
 class _View:
@@ -79,10 +81,34 @@ class Snapshot:
             view = self._views[building] = _View(self.tables, building)
         return view
 
+    def begin(self, request: RequirementList, options: SolveOptions, searched: Sequence[str]) -> Solve:
+        """Prepare to solve a merged request that is not in conflict with itself. Nothing runs yet.
+
+        Raises
+        ------
+        RezError, VersionError
+            An orderer or a filter of the options cannot be used; the text names the value.
+        """
+        view = self.view(options.building)
+        return Solve(view, view.reader.encode(request.requirements), "; ".join(searched), options)
+
     def solve(
-        self, request: RequirementList, options: SolveOptions, searched: Sequence[str]
+        self,
+        request: RequirementList,
+        options: SolveOptions,
+        searched: Sequence[str],
+        limits: Limits | None = None,
     ) -> tuple[SolveResult, str | None]:
         """Solve a merged request that is not in conflict with itself.
+
+        Parameters
+        ----------
+        request : RequirementList
+        options : SolveOptions
+        searched : sequence of str
+            What messages say was searched.
+        limits : Limits, optional
+            When to give up. A solve that is stopped has the status "aborted", or "failed" with the latest failure.
 
         Returns
         -------
@@ -90,126 +116,235 @@ class Snapshot:
         stale_path : str or None
             Something the solve touched that is not what it was when it was encoded.
         """
-        view = self.view(options.building)
-        solve = _Solve(view, view.reader.encode(request.requirements), "; ".join(searched), options, self.guard)
+        stale_path = None
         try:
-            return solve.result(), solve.stale_path
+            solve = self.begin(request, options, searched)
+            try:
+                stopped = _run(solve, limits)
+                if self.guard is not None:
+                    stale_path = _stale_path(solve, self.guard)
+                return _result(solve, *stopped), stale_path
+            finally:
+                solve.close()
         except RerError as error:
-            return SolveResult("error", failure=str(error), error_type=type(error).__name__), solve.stale_path
+            return SolveResult("error", failure=str(error), error_type=type(error).__name__), stale_path
 
 
-class _Solve:
-    """One solve: runs the kernel and decodes what it left."""
+def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
+    """Run a solve to its end or to its limits. Returns how it was stopped, if it was, and why."""
+    if limits is None or not limits:
+        solve.run()
+        return None, ""
+    from rer_numba.stepping import run_within
 
-    def __init__(
-        self, view: _View, request: EncodedRequest, paths: str, options: SolveOptions, guard: Guard | None
-    ) -> None:
+    return run_within(solve, limits)
+
+
+class Solve:
+    """One solve, run as far as one wants.
+
+    It keeps work arrays to itself until it is closed, so that there is something to look at.
+
+    Attributes
+    ----------
+    view, request, options, policy
+        What it runs on.
+    paths : str
+        What messages say was searched.
+    status : int
+        Of `rer_numba.state`. PENDING before the first run.
+    num_solves, num_fails : int
+        Steps done, and those that failed, as rez counts them.
+    seconds : float
+        Time in the kernel, so far.
+    asked_packages : set of int
+        Packages that the filter had to be asked for, the last time it was.
+    """
+
+    def __init__(self, view: _View, request: EncodedRequest, paths: str, options: SolveOptions) -> None:
         self.view = view
         self.request = request
         self.paths = paths
         self.options = options
         self.policy = view.policy(options)
-        self.guard = guard
         self.asked_packages: set[int] = set()
-        self.stale_path: str | None = None
+        self.status = state.PENDING
+        self.num_solves = 0
+        self.num_fails = 0
+        self.seconds = 0.0
+        self._session: Session | None = None
+        self._refused: tuple[str, str] | None = None
 
-    def _run(self, session: Session, stop_at_fail: int = 0) -> int:
+    # --- running
+
+    @property
+    def session(self) -> Session:
+        """The work arrays, as the last run left them."""
+        if self._session is None:
+            self._session = self.view.take()
+        return self._session
+
+    def run(self, to_step: int = 0, to_fail: int = 0) -> int:
+        """Run, or go on when the last run was PAUSED.
+
+        Parameters
+        ----------
+        to_step : int
+            Pause after that many steps, counted from the start; 0: run to the end; `state.BEFORE_FIRST`: only look up
+            the packages of the request.
+        to_fail : int
+            Stop at that failed phase.
+
+        Returns
+        -------
+        int
+            The status: PAUSED, STOPPED, or how it ended.
+        """
+        start = time.perf_counter()
+        try:
+            self.status = self._run(to_step, to_fail)
+        except UnreadablePackageError as error:
+            self.status, self._refused = state.ERROR, (error.error_type, error.text)
+        except SolveLimitError:
+            self._session = None  # nobody can go on from there, not even another solve
+            raise
+        self.seconds += time.perf_counter() - start
+        self.num_solves = int(self.session.head[state.NUM_SOLVES])
+        self.num_fails = int(self.session.head[state.NUM_FAILS])
+        return self.status
+
+    def _run(self, to_step: int, to_fail: int) -> int:
         """Run the kernel, again whenever the filter had to be asked for packages it had not seen yet."""
+        resume = self.status == state.PAUSED and self._session is not None
+        session = self.session
         while True:
             status = session.run(
                 self.request,
                 intersection_priority=self.options.variant_select_mode == "intersection_priority",
                 error_on_missing=self.options.error_on_missing_variant_requires,
-                stop_at_fail=stop_at_fail,
+                stop_at_fail=to_fail,
+                stop_at_step=to_step,
+                resume=resume,
                 policy=self.policy,
             )
             if status != state.ERROR or session.head[state.REASON] != state.UNASKED_FILTER:
                 return status
-            family = int(session.head[state.REASON_FAMILY])
-            variants = self.view.reader.mask_variants(family, session.work.scratch, 0)
-            self.asked_packages = set(self.view.tables.variant_package[variants].tolist())
-            assert self.policy is not None
-            self.policy.ask(variants)
+            self._ask(session)
+            resume = False
 
-    def result(self) -> SolveResult:
-        """Solve, and read the answer off the work arrays before somebody else uses them."""
-        session = self.view.take()
-        start = time.perf_counter()
-        refused = None
-        try:
-            status = self._run(session)
-        except UnreadablePackageError as error:
-            status, refused = state.ERROR, (error.error_type, error.text)
-        milliseconds = (time.perf_counter() - start) * 1000
-        if self.guard is not None:
-            self.stale_path = self._stale_path(session)
-        head = session.head
-        counts: dict[str, Any] = {
-            "num_solves": int(head[state.NUM_SOLVES]),
-            "num_fails": int(head[state.NUM_FAILS]),
-            "solve_time_ms": milliseconds,
-        }
-        if status == state.SOLVED:
-            result = SolveResult(
-                "solved", variants=self._variants(session), ephemerals=self._ephemerals(session), **counts
-            )
-        elif status == state.CYCLIC:
-            result = SolveResult("failed", failure=self._explainer(session).cycle(), **counts)
-        elif status == state.FAILED:
-            result = SolveResult("failed", failure=self._explain_failure, **counts)
-        else:
-            kind, text = refused or self._explainer(session).error()
-            result = SolveResult("error", failure=text, error_type=kind, **counts)
-        self.view.give_back(session)
-        return result
+    def _ask(self, session: Session) -> None:
+        family = int(session.head[state.REASON_FAMILY])
+        variants = self.view.reader.mask_variants(family, session.work.scratch, 0)
+        self.asked_packages = set(self.view.tables.variant_package[variants].tolist())
+        assert self.policy is not None
+        self.policy.ask(variants)
 
-    def _stale_path(self, session: Session) -> str | None:
-        """Something that the solve touched and that is not what it was when it was encoded."""
-        from rer_numba.touched import touched
+    def again(self) -> Solve:
+        """The same solve, to be run once more from the start, on work arrays of its own."""
+        return Solve(self.view, self.request, self.paths, self.options)
 
-        assert self.guard is not None
-        times_matter = self.policy is not None and self.policy.orders_by_time
-        if self.guard.known.has_all_of(session) and not (self.asked_packages or times_matter):
-            return None
-        found = touched(session)
-        names = [one if isinstance(one, str) else self.view.reader.family_name(one) for one in found.families]
-        packages = {*found.packages, *found.hidden, *self.asked_packages}
-        if times_matter:
-            offsets = self.view.tables.family_package_offsets
-            for family in found.families:
-                if not isinstance(family, str):
-                    packages.update(range(*offsets[family : family + 2].tolist()))
-        path = self.guard.stale_path(names, packages)
-        if path is None:
-            self.guard.known.note(session)
-        return path
+    def close(self) -> None:
+        """Let another solve use the work arrays; what they say is lost. A paused solve can go on, from the start."""
+        if self._session is not None:
+            self.view.give_back(self._session)
+            self._session = None
 
-    def _explainer(self, session: Session) -> Explainer:
+    # --- reading
+
+    def explainer(self) -> Explainer:
+        """Reads why it failed, or what it met."""
         from rer_numba.explain import Explainer  # most solves have nothing to explain
 
         places = None if self.policy is None else self.policy.places()
-        return Explainer(self.view.reader, self.request, session.work, self.paths, places)
+        return Explainer(self.view.reader, self.request, self.session.work, self.paths, places)
 
-    def _variants(self, session: Session) -> tuple[Reader, list[int]]:
+    def error(self) -> tuple[str, str]:
+        """(class name, text) of the exception that rez raises, after ERROR."""
+        return self._refused or self.explainer().error()
+
+    def touched(self) -> Touched:
+        """What rez would have listed and loaded so far."""
+        from rer_numba.touched import touched
+
+        return touched(self.session)
+
+    def looks_at_more(self) -> bool:
+        """Tell whether orderers or filters may have looked at more than what rez would have loaded."""
+        return bool(self.asked_packages) or (self.policy is not None and self.policy.orders_by_time)
+
+    def looked_at(self) -> Touched:
+        """What it depends on: what rez would have listed and loaded, and what orderers and filters have looked at."""
+        found = self.touched()
+        more = set(self.asked_packages)
+        if self.policy is not None and self.policy.orders_by_time:
+            offsets = self.view.tables.family_package_offsets
+            for family in found.families:
+                if not isinstance(family, str):
+                    more.update(range(*offsets[family : family + 2].tolist()))
+        more.difference_update(found.packages, found.hidden)
+        return found._replace(hidden=[*found.hidden, *sorted(more)])
+
+    def variants(self) -> list[int]:
+        """The resolved variants in rez's order, after SOLVED."""
+        session = self.session
         n = session.head[state.N_RESULTS]
-        return self.view.reader, [variant for variant in session.work.result_variant[:n].tolist() if variant >= 0]
+        return [variant for variant in session.work.result_variant[:n].tolist() if variant >= 0]
 
-    def _ephemerals(self, session: Session) -> list[str]:
+    def ephemerals(self) -> list[str]:
+        """The resolved ephemerals in rez's order, after SOLVED."""
+        session = self.session
         n = session.head[state.N_RESULTS]
         variants = session.work.result_variant[:n]
         if n == 0 or variants.min() >= 0:
             return []
-        explainer = self._explainer(session)
+        explainer = self.explainer()
         positions = session.work.result_scope[:n][variants < 0].tolist()
         return [str(explainer.ephemeral(position)) for position in positions]
 
-    def _explain_failure(self) -> str:
-        """Solve again up to the first failure, which is the one rez reports, and describe it."""
-        session = self.view.take()
+    def failure_text(self, number: int = 1) -> str:
+        """The description of a failure, counted from 1; rez reports the first. It is solved again up to there."""
+        again = self.again()
         try:
-            self._run(session, stop_at_fail=1)
+            status = again.run(to_fail=number)
+            return again.explainer().cycle() if status == state.CYCLIC else again.explainer().failure()
         except SolveLimitError as error:  # describing sorts more variants than solving did
             return f"There is no solution; to say why needs more memory than is allowed: {error}"
-        text = self._explainer(session).failure()
-        self.view.give_back(session)
-        return text
+        finally:
+            again.close()
+
+
+def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
+    """The answer, read off the work arrays before somebody else uses them."""
+    counts: dict[str, Any] = {
+        "num_solves": solve.num_solves,
+        "num_fails": solve.num_fails,
+        "solve_time_ms": solve.seconds * 1000,
+    }
+    status = solve.status
+    if stopped == "aborted":
+        return SolveResult("aborted", failure=reason, **counts)
+    if stopped == "failed":
+        fails = solve.num_fails
+        return SolveResult("failed", failure=lambda: f"{reason}:\n{solve.failure_text(fails)}", **counts)
+    if status == state.SOLVED:
+        return SolveResult(
+            "solved", variants=(solve.view.reader, solve.variants()), ephemerals=solve.ephemerals(), **counts
+        )
+    if status == state.CYCLIC:
+        return SolveResult("failed", failure=solve.explainer().cycle(), **counts)
+    if status == state.FAILED:
+        return SolveResult("failed", failure=solve.failure_text, **counts)
+    kind, text = solve.error()
+    return SolveResult("error", failure=text, error_type=kind, **counts)
+
+
+def _stale_path(solve: Solve, guard: Guard) -> str | None:
+    """Something that a solve touched and that is not what it was when it was encoded."""
+    if guard.known.has_all_of(solve.session) and not solve.looks_at_more():
+        return None
+    found = solve.looked_at()
+    names = [one if isinstance(one, str) else solve.view.reader.family_name(one) for one in found.families]
+    path = guard.stale_path(names, {*found.packages, *found.hidden})
+    if path is None:
+        guard.known.note(solve.session)
+    return path

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     ASKS_FILTER,  # in: its filter is asked package by package
     ORDERS_PAIRS,  # in: ranges are compared pair by pair, since the policy has no total order of them
     STOP_AT_FAIL,  # in: stop after that many failed phases, with the state left as it was; 0: never
+    STOP_AT_STEP,  # in: pause after that many steps; 0: never; BEFORE_FIRST: when the request has been looked up
+    RESUME,  # in: go on from where the last call paused, instead of beginning anew
     STAMP,  # counts solves, so that caches of an earlier solve are not believed
     NUM_SOLVES,
     NUM_FAILS,
@@ -66,11 +68,14 @@ if TYPE_CHECKING:
     N_RESULTS,
     WIDENS,  # the current round takes something from a conflict scope
     N_LOADS,
+    PHASE_STATUS,  # what the phase came to after which the solve was paused: PENDING, EXHAUSTED or FAILED
     HEAD_SIZE,
-) = range(33)
+) = range(36)
+
+BEFORE_FIRST = -1  # of STOP_AT_STEP
 
 # --- status of a solve or of a phase
-(PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED) = range(8)
+(PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED, PAUSED) = range(9)
 
 # --- reasons of a failed phase
 (MERGE_CONFLICT, SCOPE_CONFLICT, TOTAL_REDUCTION, MISSING_FAMILY) = range(1, 5)

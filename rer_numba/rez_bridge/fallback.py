@@ -11,7 +11,7 @@ from rez.config import config
 from rez.package_filter import PackageFilter, PackageFilterBase, PackageFilterList, TimestampRule
 from rez.package_order import PackageOrderList, from_pod
 from rez.package_repository import package_repository_manager
-from rez.solver import Solver, SolverStatus
+from rez.solver import SolverStatus
 from rez.version import Requirement
 
 from rer_numba.filters import CustomFilter, as_package_filter
@@ -22,6 +22,7 @@ from rer_numba.paths.settings import PathSettings
 from rer_numba.requirements import RequirementList
 from rer_numba.results import ResolvedVariant, SolveResult
 from rer_numba.rez_bridge.configured import PLUGIN_SETTINGS
+from rer_numba.rez_bridge.hook import rez_solver
 
 
 def solve(
@@ -47,7 +48,8 @@ def solve(
     since there is none: the answer is that of `rez.solver.Solver`.
     """
     start = time.perf_counter()
-    solver = Solver.__new__(Solver)  # made in two steps, so that its counters are there when it raises
+    kind = rez_solver()
+    solver = kind.__new__(kind)  # made in two steps, so that its counters are there when it raises
     try:
         with _configured(options, settings):
             solver.__init__(  # type: ignore[misc]

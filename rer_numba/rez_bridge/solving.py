@@ -1,0 +1,381 @@
+"""A solve of rez's, done by us: rez's arguments in, our tables, and what rez would have told, raised and handed out.
+
+Invariants
+----------
+- Whatever this cannot do as rez does it raises `NotNativeError`, with the reason; rez then does the solve as a whole.
+- What a solve touched is settled before anybody hears of it: before a callback, before an exception, before the end.
+- Nobody is told of a package twice, whatever is solved again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from rez import exceptions
+from rez.config import config
+from rez.package_order import PackageOrderList
+from rez.packages import Package, Variant, get_variant
+from rez.version import VersionError
+
+from rer_numba import state
+from rer_numba.errors import ConfigurationError, RerError
+from rer_numba.filters import as_package_filter
+from rer_numba.options import SolveOptions
+from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
+from rer_numba.packages import LATE
+from rer_numba.requirements import RequirementList, as_requirement
+from rer_numba.rez_bridge.lists import Rows, TableVariant
+from rer_numba.rez_bridge.sites import Site, site_of
+from rer_numba.snapshot import Snapshot, Solve
+
+_RAISED = (
+    "PackageFamilyNotFoundError",
+    "PackageMetadataError",
+    "PackageNotFoundError",
+    "PackageRequestError",
+    "ResolveError",
+    "ResourceError",
+)
+"""Classes of rez.exceptions that a solve raises with a text alone."""
+
+
+_AHEAD = 64
+"""How many steps a solve that goes step by step is settled in advance: settling each one takes longer than solving."""
+
+
+class NotNativeError(RerError):
+    """Only rez can do this solve.
+
+    Parameters
+    ----------
+    reason : str
+        Why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def exception_of(error_type: str, text: str) -> Exception:
+    """Make the exception that rez raises.
+
+    Raises
+    ------
+    NotNativeError
+        It is none of those that rez raises itself: what code in a package raises, only that code can.
+    """
+    if error_type == "VersionError":
+        return VersionError(text)
+    kind = getattr(exceptions, error_type) if error_type in _RAISED else _plugin_exception(error_type)
+    if kind is None:
+        raise NotNativeError(text if error_type == LATE else f"a package raises {error_type}")
+    made: exceptions.RezError = kind.__new__(kind, text)
+    exceptions.RezError.__init__(made, text)  # the class's own would add to the text
+    return made
+
+
+def _plugin_exception(error_type: str) -> Any:
+    if error_type != "PackageDefinitionFileMissing":
+        return None
+    from rezplugins.package_repository.filesystem import PackageDefinitionFileMissing
+
+    return PackageDefinitionFileMissing
+
+
+def require_native(given: dict[str, Any]) -> None:
+    """Raise `NotNativeError` if the arguments of a solver ask for what only rez does.
+
+    Parameters
+    ----------
+    given : dict
+        The arguments of rez.solver.Solver, all of them.
+    """
+    for condition, reason in (
+        (given["verbosity"] > 0, "verbosity is above 0"),
+        (given["print_stats"], "print_stats"),
+        (config.debug_file_loads, "debug_file_loads is set"),
+        (given["package_filter"] and config.debug_package_exclusions, "debug_package_exclusions is set"),
+        (
+            given["package_orderers"] is None and len(PackageOrderList.singleton),
+            "no orderers are given, but rez's configuration has some, which it uses for variants then",
+        ),
+    ):
+        if condition:
+            raise NotNativeError(reason)
+
+
+def options_of(package_filter: Any, package_orderers: Any, building: bool, paths: Sequence[str]) -> SolveOptions:
+    """The options of a solve from rez's arguments and its configuration.
+
+    Raises
+    ------
+    NotNativeError
+        A filter or an orderer is of a class that we do not know, or looks elsewhere than the solve.
+    """
+    try:
+        orderers = as_package_orderers(package_orderers)
+        own_filter = as_package_filter(package_filter) if package_filter else None
+    except (ConfigurationError, VersionError) as error:
+        raise NotNativeError(str(error)) from None
+    if own_filter is not None and own_filter.has_custom:
+        raise NotNativeError("a package filter of one's own class, which wants rez's packages")
+    by_time = any(isinstance(order, SoftTimestampOrder) for order in orderers.leaves()) if orderers else False
+    if by_time and list(paths) != list(config.packages_path):
+        raise NotNativeError("a soft_timestamp orderer looks on packages_path, which is not where this solve looks")
+    return configured(SolveOptions(package_orderers=orderers, package_filter=own_filter, building=bool(building)))
+
+
+def configured(options: SolveOptions) -> SolveOptions:
+    """Options with what rez reads in its configuration while it solves."""
+    return replace(
+        options,
+        variant_select_mode=config.variant_select_mode,
+        error_on_missing_variant_requires=bool(config.error_on_missing_variant_requires),
+    )
+
+
+class NativeSolve:
+    """One solve for rez.
+
+    Parameters
+    ----------
+    requests : iterable of rez.version.Requirement
+    paths : sequence of str
+        rez's package_paths.
+    options : SolveOptions
+    context : ResolvedContext, optional
+        What rez's packages and variants are told.
+    on_load : callable, optional
+        Is told of each package that rez would have loaded.
+
+    Attributes
+    ----------
+    request : RequirementList
+        Merged. If it is in conflict with itself, nothing else here may be used.
+    solve : Solve
+        As far as it has come.
+    loads_told : int
+        Packages that `on_load` was told of.
+    steps_told : int
+        Steps that a callback was told of.
+    ephemerals : list of str
+        The resolved ones, once it is solved.
+
+    Raises
+    ------
+    NotNativeError
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[Any],
+        paths: Sequence[str],
+        options: SolveOptions,
+        context: Any,
+        on_load: Callable[[Package], Any] | None,
+    ) -> None:
+        self.paths = paths
+        self.options = options
+        self.context = context
+        self.on_load = on_load
+        self.loads_told = 0
+        self.steps_told = 0
+        self._missing_told = 0
+        self._loads_seen = -1
+        self._settled_to = 0
+        self._rows: list[int] = []
+        self.ephemerals: list[str] = []
+        try:
+            self.request = RequirementList([as_requirement(one) for one in requests])
+        except (TypeError, VersionError) as error:
+            raise NotNativeError(str(error)) from None
+        if not self.request.conflict:
+            self.site = _site_of(paths)
+            self.site.prepare(self.request)
+            self.begin()
+
+    # --- running
+
+    def begin(self) -> None:
+        """Begin, or begin again, on what the site knows now."""
+        self._scout: Solve | None = None
+        self._loads_seen = -1
+        self.snapshot: Snapshot = self.site.snapshot
+        self.solve: Solve = self.snapshot.begin(self.request, self.options, self.paths)
+
+    def configure(self) -> None:
+        """Look at rez's configuration again: it reads it while it solves."""
+        self.options = configured(self.options)
+        self.solve.options = self.options
+
+    def run(self, to_step: int = 0) -> int:
+        """Run to a step (0: to the end), and tell what rez tells on the way.
+
+        Raises
+        ------
+        Exception
+            What rez raises at that point.
+        NotNativeError
+            Nothing was told of what lies behind `loads_told`.
+        """
+        try:
+            status, error = self._run(to_step)
+            self._tell_loads()
+        except NotNativeError:
+            raise
+        except RerError as problem:  # too large, or a place that cannot be read
+            raise NotNativeError(str(problem)) from problem
+        finally:
+            if self.solve.status != state.PAUSED:
+                self.solve.close()
+        self._tell_missing_families()
+        if error is not None:
+            raise error
+        return status
+
+    def _run(self, to_step: int) -> tuple[int, Exception | None]:
+        if to_step > 0:
+            self._settle_ahead(to_step)
+            status = self.solve.run(to_step)
+        else:
+            status = self.solve.run(to_step)
+            while self._is_replaced(self.solve):
+                status = self.solve.run(to_step)
+        if status == state.SOLVED:
+            self._rows, self.ephemerals = self.solve.variants(), self.solve.ephemerals()
+        return status, exception_of(*self.solve.error()) if status == state.ERROR else None
+
+    def _is_replaced(self, solve: Solve) -> bool:
+        """Settle what a solve has touched. If that changes the tables, begin again."""
+        if not self.site.settle(self.snapshot, solve.looked_at()):
+            return False
+        solve.close()
+        self.solve.close()
+        self.begin()
+        return True
+
+    def _settle_ahead(self, to_step: int) -> None:
+        """Let another solve run in front, some steps at a time, so that what a step will touch is settled."""
+        while to_step > self._settled_to:
+            scout = self._scout = self._scout or self.solve.again()
+            status = scout.run(self._settled_to + _AHEAD)
+            if self._is_replaced(scout):
+                continue
+            self._settled_to += _AHEAD
+            if status != state.PAUSED:
+                self._settled_to = sys.maxsize
+                scout.close()
+
+    def _tell_loads(self) -> None:
+        loads = int(self.solve.session.head[state.N_LOADS])
+        if self.on_load is None or (loads == self._loads_seen and self.solve.status == state.PAUSED):
+            return
+        self._loads_seen = loads
+        packages = self.solve.touched().packages
+        for row in packages[self.loads_told :]:
+            self.loads_told += 1
+            package = LatePackage(partial(self.site.package, self.snapshot, row))
+            package.set_context(self.context)
+            self.on_load(package)
+
+    def _tell_missing_families(self) -> None:
+        """What rez prints about each phase that failed for a family that is not there."""
+        if self.options.error_on_missing_variant_requires or not self.solve.num_fails:
+            return
+        texts = list(_missing_families(self.solve))
+        for text in texts[self._missing_told :]:
+            sys.stderr.write(f"{text}\n")
+        self._missing_told = max(self._missing_told, len(texts))
+
+    # --- reading
+
+    def variant_of(self, row: int) -> Variant:
+        """rez's variant for a row."""
+        return get_variant(self.site.handle(self.snapshot, row), context=self.context)
+
+    def variants(self) -> list[TableVariant]:
+        """The resolved variants."""
+        reader = self.solve.view.reader
+        rows = Rows.of(reader)
+        handle_of = partial(self.site.handle, self.snapshot)
+        return [
+            ResolvedVariant(rows, row, reader.variant_name(row)[0], self.variant_of, self.options.building, handle_of)
+            for row in self._rows
+        ]
+
+
+def _site_of(paths: Sequence[str]) -> Site:
+    try:
+        return site_of(paths)
+    except Exception as error:  # rez says what is wrong with a place, where it comes to it
+        raise NotNativeError(f"{type(error).__name__}: {error}") from error
+
+
+def _missing_families(solve: Solve) -> Iterator[str]:
+    """A text for each step so far that failed for a family that is not there: solves step by step once more."""
+    again = solve.again()
+    try:
+        for step in range(1, solve.num_solves + 1):
+            status = again.run(to_step=step)
+            head = again.session.head
+            has_failed = status == state.FAILED or head[state.PHASE_STATUS] == state.FAILED
+            if has_failed and head[state.REASON] == state.MISSING_FAMILY:
+                # the text is that of the exception it would have been
+                head[state.REASON], head[state.REASON_OTHER] = state.FAMILY_NOT_FOUND, state.REQUIRED
+                yield again.explainer().error()[1]
+    finally:
+        again.close()
+
+
+class ResolvedVariant(TableVariant):
+    """rez's PackageVariant of a solution: its handle is known without rez's variant."""
+
+    def __init__(
+        self, rows: Rows, row: int, name: str, variant_of: Any, building: bool, handle_of: Callable[[int], Any]
+    ) -> None:
+        super().__init__(rows, row, name, variant_of, building)
+        self._handle_of = handle_of
+
+    @property
+    def handle(self) -> dict[str, Any]:
+        """rez's handle of the variant, as a dict."""
+        found: dict[str, Any] = self._handle_of(self.row)
+        return found
+
+
+class LatePackage(Package):
+    """rez's Package, found in its repository when somebody looks at it; from then on it is one of rez's.
+
+    Whoever counts packages does not look. Finding them all takes longer than most solves.
+    """
+
+    def __init__(self, find: Callable[[], Package]) -> None:
+        # not rez's __init__, which wants what it stands for
+        self._find = find
+        self.context = None
+        self._late_binding_returnvalues: dict[str, Any] = {}
+
+    def _become(self) -> Package:
+        if type(self) is LatePackage:
+            self.wrapped = vars(self).pop("_find")().wrapped
+            self.__class__ = Package  # type: ignore[assignment]
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_find" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._become(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._become() == other)
+
+    def __hash__(self) -> int:
+        return hash(self._become())

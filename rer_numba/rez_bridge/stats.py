@@ -1,0 +1,100 @@
+"""How many of rez's solves were ours in this process, how many rez did itself, and why."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from types import ModuleType
+from typing import TypedDict
+
+from rer_numba.rez_bridge import modes
+
+logger = logging.getLogger("rer_numba")
+
+
+class Stats(TypedDict):
+    """Counts since the process began, or since `reset`.
+
+    Attributes
+    ----------
+    native, fallback : int
+        Solves by us, and by rez because we could not.
+    reasons : dict
+        Why rez had to, and how often.
+    differences : int
+        Solves of which ``RER_NUMBA=verify`` found that the two answers differ.
+    """
+
+    native: int
+    fallback: int
+    reasons: dict[str, int]
+    differences: int
+
+
+_lock = threading.Lock()
+
+
+def _none() -> Stats:
+    return Stats(native=0, fallback=0, reasons={}, differences=0)
+
+
+_counts = _none()
+
+
+def stats() -> Stats:
+    """Return the counts of this moment."""
+    with _lock:
+        copied = _counts.copy()
+        copied["reasons"] = dict(_counts["reasons"])
+        return copied
+
+
+def reset() -> None:
+    """Count from zero again."""
+    with _lock:
+        _counts.update(_none())
+
+
+def record(native: bool, reason: str | None = None) -> None:
+    """Count a solve.
+
+    Parameters
+    ----------
+    native : bool
+        Whether it is ours.
+    reason : str, optional
+        Of a fallback: why rez has to do it.
+
+    Raises
+    ------
+    FallbackError
+        It is a fallback, and ``RER_NUMBA=strict`` forbids them. It is counted all the same.
+    """
+    if native:
+        with _lock:
+            _counts["native"] += 1
+        return
+    text = reason or "no reason was given"
+    with _lock:
+        _counts["fallback"] += 1
+        _counts["reasons"][text] = _counts["reasons"].get(text, 0) + 1
+    logger.info("solved by rez: %s", text)
+    if modes.current().kind == "strict":
+        raise modes.FallbackError(text)
+
+
+def record_difference() -> None:
+    """Count a solve whose two answers differ."""
+    with _lock:
+        _counts["differences"] += 1
+
+
+class _Module(ModuleType):
+    """A module that can be called: importing it takes the name `rer_numba.rez_bridge.stats` from the function."""
+
+    def __call__(self) -> Stats:
+        return stats()
+
+
+sys.modules[__name__].__class__ = _Module

@@ -1,0 +1,81 @@
+"""rez's own tests pass with our solver underneath, and the solves in them are ours.
+
+What rez could not do on this machine by itself is skipped, with rez's own message.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rez_suite import Ran, Suite
+
+pytest.importorskip("rez.tests")
+
+RESOLVING = (
+    "test_context",
+    "test_suites",
+    "test_commands",
+    "test_build",
+    "test_release",
+    "test_package_cache",
+)
+"""Modules in which something is resolved."""
+
+LATE = "requires is a late function, which only rez can run, within a solve"
+
+OTHERS = (
+    "test_packages_order",
+    "test_package_filter",
+    "test_version",
+    "test_completion",
+    "test_utils_resolve_graph",
+)
+"""Modules about what a solve uses, or what uses it, without one."""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    return Suite(tmp_path_factory.mktemp("rez_suite"))
+
+
+def run(suite: Suite, module: str, verbosity: int | None = None) -> Ran:
+    """Run a module, which must pass; plain rez is only asked where it does not, since some builds take long."""
+    ours = suite.run(module, ours=True, verbosity=verbosity)
+    print(f"{module}: {ours.tests} tests, {ours.native} solves by us, {ours.fallback} by rez: {ours.reasons}")
+    if ours.problems or ours.tests == ours.skipped:
+        plain = suite.run(module, ours=False, verbosity=verbosity)
+        if plain.problems or plain.tests == plain.skipped:
+            told = plain.problems[0] if plain.problems else "all of its tests are skipped"
+            pytest.skip(f"{module} does not run with plain rez here: {told[-300:]}")
+    assert not ours.problems, "\n".join(ours.problems)
+    return ours
+
+
+def test_solver_natively(suite: Suite) -> None:
+    """Each case of rez's, optimised, not optimised, and with its requests in every order."""
+    ours = run(suite, "test_solver", verbosity=0)
+    assert ours.native > 100
+
+
+def test_solver_as_it_stands(suite: Suite) -> None:
+    """It asks for a verbose solver, which is rez's own: the text is all there."""
+    ours = run(suite, "test_solver")
+    assert ours.fallback > 100
+
+
+@pytest.mark.parametrize("module", RESOLVING)
+def test_what_resolves(suite: Suite, module: str) -> None:
+    ours = run(suite, module)
+    assert ours.native > 0
+
+
+def test_late_functions(suite: Suite) -> None:
+    """Every request of this module is for a package whose requirements are a late function: rez's part."""
+    ours = run(suite, "test_test")
+    assert ours.fallback > 0 and set(ours.reasons) == {LATE}
+
+
+@pytest.mark.parametrize("module", OTHERS)
+def test_what_a_solve_uses(suite: Suite, module: str) -> None:
+    ours = run(suite, module)
+    assert ours.native == ours.fallback == 0, "it resolves: move it to those that must be native"
