@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from rer_numba import PackageData, Repository
+from rer_numba.packages import BrokenValue
 from tests.case import Case, Package
 from tests.compare import assert_equal
 from tests.oracle import ask_rez
@@ -140,3 +142,12 @@ BAD = "lib-3+<2"
 @pytest.mark.parametrize("options", [{}, {"building": True}, {"error_on_missing_variant_requires": False}], ids=str)
 def test_when_an_error_is_met(packages: list[Package], requests: list[str], options: dict[str, Any]) -> None:
     assert_equal(Case([*packages, *LIB], requests, options))
+
+
+def test_a_filter_reads_the_release_time_before_anybody_reads_the_variants() -> None:
+    refused = BrokenValue("PackageMetadataError", "Validation of key 'timestamp' failed: no")
+    variants = BrokenValue("PackageMetadataError", "Validation of key 'variants' failed: no")
+    package = PackageData.as_found("ape", "1", [], variants, build_requires=[], timestamp=refused, uri=None)
+    repository = Repository.from_packages([package])
+    assert repository.solve(["ape"]).failure_description == variants.text
+    assert repository.solve(["ape"], timestamp=100).failure_description == refused.text

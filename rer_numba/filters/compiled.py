@@ -262,7 +262,8 @@ class CompiledFilter:
         if not self._reads_times:
             return []
         tables = self._tables
-        rows = ((tables.package_timestamp_error != NONE) & (tables.package_error == NONE)).nonzero()[0].tolist()
+        refused = tables.package_timestamp_error
+        rows = ((refused != NONE) & (refused != tables.package_error)).nonzero()[0].tolist()  # equal: cannot be loaded
         return [(row, row + 1) for row in rows]
 
     # --- many packages at once

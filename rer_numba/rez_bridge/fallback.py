@@ -52,7 +52,7 @@ def solve(
     solver = kind.__new__(kind)  # made in two steps, so that its counters are there when it raises
     try:
         with _configured(options, settings):
-            solver.__init__(  # type: ignore[misc]
+            solver.__init__(
                 [Requirement(str(requirement)) for requirement in request],
                 list(paths),
                 package_filter=_filter(options),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rez.exceptions import ResolveError
 from rez.solver import PackageVariant, SolverCallbackReturn, SolverState, SolverStatus, _Printer
@@ -25,11 +25,15 @@ from rez.version import RequirementList as RezRequirementList
 from rer_numba import state
 from rer_numba.rez_bridge import hook
 from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something, silent
+from rer_numba.rez_bridge.lazy_graph import LazyGraph
 from rer_numba.rez_bridge.phases import Phases, conflict_phase
 from rer_numba.rez_bridge.solving import NativeSolve, NotNativeError, options_of, require_native
 from rer_numba.rez_bridge.stats import record
 
-RezSolver: Any = hook.rez_solver()  # rez's own, also while it is hooked
+if TYPE_CHECKING:
+    from rez.solver import Solver as RezSolver
+else:
+    RezSolver = hook.rez_solver()  # rez's own, also while it is hooked
 
 _STATUS = {
     state.PENDING: SolverStatus.unsolved,
@@ -356,10 +360,14 @@ class Solver(RezSolver):
         return reason.involved_requirements() if reason else None
 
     def get_graph(self) -> Any:
-        """The graph of the solve. See `rez.solver.Solver.get_graph`."""
+        """The graph of the solve, of an ended one made when somebody looks. See `rez.solver.Solver.get_graph`."""
         if self._native is None:
             return self._rez.get_graph()
-        return conflict_phase(self).get_graph() if self._conflict else self._made_phases().graph()
+        if self._conflict:
+            return conflict_phase(self).get_graph()
+        phases = self._made_phases()
+        has_ended = self.status in (SolverStatus.solved, SolverStatus.failed)
+        return LazyGraph(phases.graph) if has_ended else phases.graph()
 
     def get_fail_graph(self, failure_index: int | None = None) -> Any:
         """The graph of a failure. See `rez.solver.Solver.get_fail_graph`."""
