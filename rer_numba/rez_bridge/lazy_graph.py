@@ -16,7 +16,7 @@ _making = RLock()
 _new: Callable[[], Any] = digraph
 
 
-class LazyGraph(digraph):  # type: ignore[misc]
+class LazyGraph(digraph):
     """rez's digraph, made late.
 
     Parameters
