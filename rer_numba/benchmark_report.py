@@ -81,6 +81,10 @@ def benchmark(arguments: argparse.Namespace) -> int:
         from rer_numba.benchmark_paths import benchmark_paths
 
         return benchmark_paths(arguments)
+    if getattr(arguments, "env", False):
+        from rer_numba.benchmark_env import benchmark_env
+
+        return benchmark_env(arguments)
     with Progress() as progress:
         requests = benchmark_requests()
         packages = list(progress.track(iter_benchmark_packages(), None, "reading rez's benchmark"))
@@ -140,7 +144,7 @@ def _measure(
     arguments: argparse.Namespace,
     progress: Progress,
 ) -> Report:
-    numbers = spread(len(requests), arguments.requests)
+    numbers = spread(len(requests), arguments.requests or len(requests))
     missing = [name for name in arguments.engines if name != "rer-numba" and not is_installed(name)]
     ours = RerEngine(prepared.repository, arguments.repeat)
     rivals: list[tuple[Engine, Sequence[int]]] = []

@@ -334,7 +334,7 @@ def _add_benchmark(commands: Any) -> None:
         "Exit code 1: an answer differs.",
     )
     command.add_argument(
-        "--requests", type=_count, default=188, metavar="N", help="so many of the 188, evenly spread; default all"
+        "--requests", type=_count, metavar="N", help="so many of the 188, evenly spread; default all, with --env 40"
     )
     command.add_argument(
         "--engines",
@@ -344,8 +344,12 @@ def _add_benchmark(commands: Any) -> None:
         help="of rer-numba (always measured), pyrer and rez; default rer-numba,pyrer,rez",
     )
     command.add_argument("--repeat", type=_count, default=5, metavar="K", help="our time is the median of K; default 5")
-    command.add_argument(
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument(
         "--paths", action="store_true", help="measure package folders instead: read, encode, open, refresh"
+    )
+    instead.add_argument(
+        "--env", action="store_true", help="measure whole rez-env commands instead, with and without the bridge"
     )
     command.add_argument(
         "--rez-all", action="store_true", help="ask rez every request, not only some ten: two to five minutes"

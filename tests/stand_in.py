@@ -1,6 +1,6 @@
 """A stand-in for our solver, for tests of what is around it: rez's own solver that counts itself as ours.
 
-Importing this module puts it in the place of `rer_numba.rez_bridge.solver`.
+`put` puts it in the place of `rer_numba.rez_bridge.solver`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,3 @@ def _solver(module: ModuleType, name: str) -> Any:
 def put() -> None:
     """Let the hook find it."""
     sys.modules[NATIVE_MODULE] = make_module()
-
-
-put()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.rez_commands import HOOK, WITH_SOURCES, Studio, write_packages
 
-STAND_IN = f"{WITH_SOURCES}import tests.stand_in\n"
+STAND_IN = f"{WITH_SOURCES}import tests.stand_in; tests.stand_in.put()\n"
 
 PACKAGES = {"app-1": "requires = ['lib-1']", "lib-1": ""}
 

@@ -170,7 +170,7 @@ def test_a_solver_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, packa
     rez_bridge.install()
     with pytest.warns(RuntimeWarning, match="cannot be imported") as warned:
         assert all(resolve(packages, "app").success for _ in range(2))
-    assert len(warned) == 1
+    assert len([one for one in warned if one.category is RuntimeWarning]) == 1
     assert rez_bridge.stats()["fallback"] == 2 and native() == 0
     monkeypatch.setenv("RER_NUMBA", "strict")
     with pytest.raises(rez_bridge.FallbackError, match="cannot be imported"):

@@ -472,7 +472,7 @@ def kill_writers(target: str, count: int, seed: int) -> None:
 def test_killed_writers_of_a_folder(folder: str) -> None:
     """Always the old or the new generation; then publishing works, and nothing is left of the dead."""
     kill_writers(folder, KILLS, 1)
-    assert len(names(folder)) == 2 and names(folder)[1] == "current"
+    assert len(names(folder)) == 2 and "current" in names(folder)
 
 
 @POSIX

@@ -1,0 +1,345 @@
+"""The command ``benchmark --env``: whole `rez-env` commands, with plain rez and with the bridge.
+
+Every command is a fresh process, as a user starts it, on rez's benchmark as package folders. Per request the two take
+turns. What is measured is also what is compared: the command that runs in the resolved environment prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+from rer_numba.benchmark import every, spread
+from rer_numba.benchmark_data import benchmark_requests, benchmark_tree
+from rer_numba.benchmark_paths import Steps, _kept_in
+from rer_numba.benchmark_report import percentile, print_differences, processor
+from rer_numba.cli import OK, UNSOLVED
+from rer_numba.commands import print_facts, print_json
+from rer_numba.errors import RerError
+from rer_numba.progress import Progress
+from rer_numba.tables_text import Column, Output, Table, make_output
+from rer_numba.user_cache import cache_folder
+
+REQUESTS = 40
+"""How many are asked unless the user says how many."""
+KINDS: Final = ("rez", "published", "unpublished")
+LABELS: Final = {
+    "rez": "rez alone",
+    "published": "bridge, packages published",
+    "unpublished": "bridge, nothing published",
+}
+_UNPUBLISHED_EVERY = 3
+_SPLIT_RUNS = 5
+_TELL: Final = ("set",) if os.name == "nt" else ("env",)
+"""Prints the environment. Takes no longer than `true` by more than a millisecond."""
+_COMPARED = re.compile(r"REZ_(USED_RESOLVE|USED_REQUEST|USED_EPH_RESOLVE|(?!USED_|REZ_)\w+_(ROOT|VERSION))\Z")
+_RUN = "import sys; from rez.cli._entry_points import run_rez_env; sys.exit(run_rez_env())"
+"""What the installed script `rez-env` does, wherever that is."""
+
+_SPLIT = "rer_numba.rez_bridge.env_split"
+
+Found = dict[str, Any]
+
+
+class Ran(NamedTuple):
+    """One command: how long it took, its exit code, what it had resolved, and what it complained of."""
+
+    seconds: float
+    code: int
+    resolved: dict[str, str]
+    complaint: str
+
+
+def benchmark_env(arguments: argparse.Namespace) -> int:
+    """`rer-numba benchmark --env`."""
+    with Progress() as progress, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        progress.show("unpacking rez's benchmark")
+        tree = benchmark_tree(_kept_in(folder))
+        studio = Studio(folder, tree)
+        # reads every package file as well, so that the system has them at hand for rez
+        Steps(folder, progress).run("encoding", "encode", tree=tree, processes=1, file=studio.published)
+        report = measure_env(studio, benchmark_requests(), arguments.requests or REQUESTS, progress)
+    if arguments.json:
+        print_json(report)
+    else:
+        print_env_report(make_output(), report)
+    return OK if report["agrees"] else UNSOLVED
+
+
+# ----------------------------------------------------------------------------------------------------------- processes
+class Studio:
+    """Configurations of rez with and without the bridge, which differ in nothing else, and a home for both.
+
+    Parameters
+    ----------
+    folder : str
+        Empty, to keep them in.
+    tree : str
+        Folder of packages.
+
+    Attributes
+    ----------
+    published : str
+        File that the bridge is told of. It lies elsewhere than the packages, which other measurements share.
+    """
+
+    def __init__(self, folder: str, tree: str) -> None:
+        self.folder = folder
+        self.published = os.path.join(folder, "published.rer")
+        for name in ("home", "tmp"):
+            os.mkdir(os.path.join(folder, name))
+        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        settings = f"packages_path = {[tree]!r}\nresolve_caching = False\n"
+        # `python -E`, as rez's own installer has it, sees no PYTHONPATH
+        hook = f"import sys\nsys.path.insert(0, {root!r})\nimport rer_numba.rez_bridge.auto\n"
+        self._configs = {}
+        for name, lines in (("plain", settings), ("bridge", hook + settings)):
+            self._configs[name] = os.path.join(folder, f"{name}.py")
+            with open(self._configs[name], "w", encoding="utf-8") as stream:
+                stream.write(lines)
+
+    def environment(self, kind: str) -> dict[str, str]:
+        """The variables for one of `KINDS`. A solve that the bridge leaves to rez is an error."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("REZ_", "RER_NUMBA"))}
+        temporary = os.path.join(self.folder, "tmp")
+        found = {
+            **kept,
+            "HOME": os.path.join(self.folder, "home"),
+            "TMPDIR": temporary,
+            "TEMP": temporary,
+            "REZ_CONFIG_FILE": self._configs["plain" if kind == "rez" else "bridge"],
+            "REZ_DISABLE_HOME_CONFIG": "1",
+            "RER_NUMBA": "strict",
+        }
+        cache = cache_folder()  # else each home would have the kernel compiled anew
+        if cache is not None:
+            found["RER_NUMBA_CACHE_DIR"] = cache
+        if kind == "published":
+            found["RER_NUMBA_REPOSITORIES"] = self.published
+        return found
+
+    def run(self, kind: str, request: Sequence[str], code: str = _RUN, more: Sequence[str] = ()) -> Ran:
+        """Run ``rez-env REQUEST... -- env`` from start to end."""
+        command = [sys.executable, "-E", "-c", code, *more, *request, "--", *_TELL]
+        environment = self.environment(kind)
+        start = time.perf_counter()
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        seconds = time.perf_counter() - start
+        return Ran(seconds, done.returncode, resolved_in(done.stdout.splitlines()), done.stderr.strip())
+
+
+def resolved_in(lines: Iterable[str]) -> dict[str, str]:
+    """What printed variables say of a resolve: request, packages in order, each one's version and variant's folder."""
+    variables = (line.partition("=") for line in lines)
+    return {name: value for name, _, value in variables if _COMPARED.match(name)}
+
+
+# ----------------------------------------------------------------------------------------------------------- measuring
+def measure_env(studio: Studio, requests: list[list[str]], wanted: int, progress: Progress) -> Found:
+    """Measure and compare everything.
+
+    Parameters
+    ----------
+    studio : Studio
+        With its file published.
+    requests : list of list of str
+    wanted : int
+        How many of them.
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        Texts and numbers only, each single time among them.
+
+    Raises
+    ------
+    RerError
+        rez solves none of the requests.
+    """
+    numbers = spread(len(requests), wanted)
+    also_unpublished = set(every(numbers, -(-len(numbers) // _UNPUBLISHED_EVERY)))
+    progress.show("compiling, if that was not done before")
+    for kind in KINDS:  # so that what is compiled and verified once is not measured
+        studio.run(kind, requests[numbers[0]])
+    runs, unsolved = [], []
+    for place, number in enumerate(numbers):
+        progress.show("rez-env", place, len(numbers))
+        run = _run_request(studio, requests[number], place, number in also_unpublished)
+        run["number"] = number
+        (runs if run["rez"]["code"] == 0 else unsolved).append(run)
+    if not runs:
+        raise RerError(f"rez solves none of the requests: {_last_line(unsolved[0]['rez']['complaint'])}")
+    differing = [text for run in (*runs, *unsolved) for text in run.pop("differences")]
+    middle = sorted(runs, key=lambda run: run["rez"]["seconds"])[len(runs) // 2]["number"]
+    progress.show("looking where the time goes")
+    return {
+        "agrees": not differing,
+        "differences": differing,
+        "runs": runs,
+        "unsolved": [run["number"] for run in unsolved],
+        "kinds": {kind: summary(runs, kind) for kind in KINDS},
+        "median_request": middle,
+        "split": {kind: _split(studio, kind, requests[middle]) for kind in KINDS},
+        "processor": processor(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def _last_line(complaint: str) -> str:
+    """What it is about; before that, rez warns of installations by pip."""
+    return (complaint.splitlines() or ["no reason was given"])[-1]
+
+
+def _run_request(studio: Studio, request: Sequence[str], place: int, also_unpublished: bool) -> Found:
+    """Run each once; who begins changes from request to request."""
+    kinds = list(KINDS if also_unpublished else KINDS[:2])
+    if place % 2:
+        kinds.reverse()
+    ran = {kind: studio.run(kind, request) for kind in kinds}
+    differing = [
+        f"{LABELS[kind]}: {' '.join(request)}: {text}"
+        for kind in kinds
+        if kind != "rez"
+        for text in difference(ran[kind], ran["rez"])
+    ]
+    found: Found = {
+        kind: {"seconds": one.seconds, "code": one.code, "complaint": one.complaint if one.code else ""}
+        for kind, one in ran.items()
+    }
+    return {**found, "differences": differing}
+
+
+def difference(ours: Ran, rez: Ran) -> list[str]:
+    """Say how two runs of the same request differ: in the exit code, or in the first thing resolved."""
+    if ours.code != rez.code:
+        return [f"exit code {ours.code}, rez {rez.code}: {_last_line(ours.complaint)}"]
+    if rez.code == 0 and not rez.resolved.get("REZ_USED_RESOLVE"):
+        return ["rez's command did not tell what was resolved"]
+    names = sorted({*ours.resolved, *rez.resolved}, key=lambda name: (name != "REZ_USED_RESOLVE", name))
+    told = ((name, ours.resolved.get(name), rez.resolved.get(name)) for name in names)
+    return [f"{name} is {our!r}, rez {their!r}" for name, our, their in told if our != their][:1]
+
+
+def summary(runs: Sequence[Found], kind: str) -> Found:
+    """Seconds of one of `KINDS`, and of rez for the same requests.
+
+    Returns
+    -------
+    dict
+        ``requests``; ``median``, ``p90``, ``worst``, ``total``; ``rez_median`` and ``rez_total``; ``ratio``, the median
+        over the requests of how many times longer rez takes; ``ratio_of_totals``; ``worst_slowdown``, the largest
+        difference to rez, negative if none was slower.
+    """
+    own = [run[kind]["seconds"] for run in runs if kind in run]
+    rez = [run["rez"]["seconds"] for run in runs if kind in run]
+    if not own:
+        return {"requests": 0}
+    return {
+        "requests": len(own),
+        "median": median(own),
+        "p90": percentile(own, 90),
+        "worst": max(own),
+        "total": sum(own),
+        "rez_median": median(rez),
+        "rez_total": sum(rez),
+        "ratio": median(their / our for their, our in zip(rez, own, strict=True)),
+        "ratio_of_medians": median(rez) / median(own),
+        "ratio_of_totals": sum(rez) / sum(own),
+        "worst_slowdown": max(our - their for their, our in zip(rez, own, strict=True)),
+    }
+
+
+def _split(studio: Studio, kind: str, request: Sequence[str]) -> dict[str, float]:
+    """Medians of the milliseconds that the parts of one command take."""
+    file = os.path.join(studio.folder, "split.json")
+    code = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {_SPLIT} import main; main()"
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found: list[dict[str, float]] = []
+    for _ in range(_SPLIT_RUNS):
+        ran = studio.run(kind, request, code, (root, file, repr(time.time())))
+        if ran.code:
+            raise RerError(f"{LABELS[kind]}: ended with code {ran.code}: {_last_line(ran.complaint)}")
+        with open(file, encoding="utf-8") as stream:
+            found.append(json.load(stream))
+    return {part: median(one.get(part, 0.0) for one in found) for part in found[0]}
+
+
+# ------------------------------------------------------------------------------------------------------------- telling
+def print_env_report(output: Output, report: Found) -> None:
+    """Write the tables, what agreed, and the circumstances."""
+    output.heading("rez-env REQUEST... -- env, on rez's benchmark in folders")
+    output.table(_times_table(report))
+    output.text(
+        "Seconds of whole commands, each a fresh process. Times faster: the median over the requests, and by the "
+        "totals. At worst: how much longer than rez a command took; negative if none took longer."
+    )
+    if report["unsolved"]:
+        output.text(f"{len(report['unsolved'])} requests that rez does not solve are compared, but not in the times.")
+    output.heading(f"Where the time goes: request {report['median_request']} (ms)")
+    output.table(_split_table(report["split"]))
+    output.heading("Answers")
+    output.text("Compared are exit codes, packages in order, their versions and their variants' folders.")
+    output.line("all equal: " + ("yes" if report["agrees"] else "NO"))
+    print_differences(output, "differs", report["differences"])
+    output.heading("Circumstances")
+    print_facts(
+        output,
+        [
+            ("processor", f"{report['processor']}, {report['cpus']} of them"),
+            ("Python", f"{report['python']} on {report['system']}"),
+        ],
+    )
+
+
+def _times_table(report: Found) -> Table:
+    columns = (
+        Column("rez-env", wraps=True),
+        *(Column(name, right=True) for name in ("requests", "median", "p90", "worst", "total")),
+        Column("rez on these", right=True, wraps=True),
+        Column("times faster", right=True, wraps=True),
+        Column("at worst", right=True),
+    )
+    rows = [_times_row(kind, numbers) for kind, numbers in report["kinds"].items() if numbers["requests"]]
+    return Table(columns, rows)
+
+
+def _times_row(kind: str, numbers: Found) -> tuple[str, ...]:
+    own = [f"{numbers[name]:.2f}" for name in ("median", "p90", "worst", "total")]
+    if kind == "rez":
+        return (LABELS[kind], str(numbers["requests"]), *own, "", "1", "")
+    against = (
+        f"{numbers['rez_total']:.2f}",
+        f"{numbers['ratio']:.1f}, {numbers['ratio_of_totals']:.1f}",
+        f"{numbers['worst_slowdown']:+.2f}",
+    )
+    return (LABELS[kind], str(numbers["requests"]), *own, *against)
+
+
+def _split_table(split: dict[str, dict[str, float]]) -> Table:
+    parts = list(dict.fromkeys(part for kind in ("published", "unpublished", "rez") for part in split[kind]))
+    columns = (Column("part", wraps=True), *(Column(LABELS[kind], right=True, wraps=True) for kind in KINDS))
+    rows = [(part, *(f"{split[kind][part]:,.1f}" if part in split[kind] else "" for kind in KINDS)) for part in parts]
+    sums = (f"{sum(split[kind].values()):,.1f}" for kind in KINDS)
+    return Table(columns, [*rows, ("together", *sums)])
