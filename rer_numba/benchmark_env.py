@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from rer_numba.benchmark import every, spread
+from rer_numba.benchmark import spread
 from rer_numba.benchmark_data import benchmark_requests, benchmark_tree
 from rer_numba.benchmark_paths import Steps, _kept_in
 from rer_numba.benchmark_report import percentile, print_differences, processor
@@ -177,7 +177,7 @@ def measure_env(studio: Studio, requests: list[list[str]], wanted: int, progress
         rez solves none of the requests.
     """
     numbers = spread(len(requests), wanted)
-    also_unpublished = set(every(numbers, -(-len(numbers) // _UNPUBLISHED_EVERY)))
+    also_unpublished = set(numbers[::_UNPUBLISHED_EVERY])
     progress.show("compiling, if that was not done before")
     for kind in KINDS:  # so that what is compiled and verified once is not measured
         studio.run(kind, requests[numbers[0]])
@@ -235,7 +235,7 @@ def difference(ours: Ran, rez: Ran) -> list[str]:
     """Say how two runs of the same request differ: in the exit code, or in the first thing resolved."""
     if ours.code != rez.code:
         return [f"exit code {ours.code}, rez {rez.code}: {_last_line(ours.complaint)}"]
-    if rez.code == 0 and not rez.resolved.get("REZ_USED_RESOLVE"):
+    if rez.code == 0 and "REZ_USED_RESOLVE" not in rez.resolved:  # which is empty if the request is all weak
         return ["rez's command did not tell what was resolved"]
     names = sorted({*ours.resolved, *rez.resolved}, key=lambda name: (name != "REZ_USED_RESOLVE", name))
     told = ((name, ours.resolved.get(name), rez.resolved.get(name)) for name in names)

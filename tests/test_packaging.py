@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 USE_COMMAND = "pip install . && rer-numba demo"
-TEST_COMMAND = 'pip install ".[test]" && pytest'
+TEST_COMMAND = 'pip install ".[test]" && pytest -n auto'
 
 
 # ------------------------------------------------------------------------------------------------------------- version
