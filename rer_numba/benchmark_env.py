@@ -181,7 +181,8 @@ def measure_env(studio: Studio, requests: list[list[str]], wanted: int, progress
     progress.show("compiling, if that was not done before")
     for kind in KINDS:  # so that what is compiled and verified once is not measured
         studio.run(kind, requests[numbers[0]])
-    runs, unsolved = [], []
+    runs: list[Found] = []
+    unsolved: list[Found] = []
     for place, number in enumerate(numbers):
         progress.show("rez-env", place, len(numbers))
         run = _run_request(studio, requests[number], place, number in also_unpublished)

@@ -105,7 +105,7 @@ def main() -> None:
 
 def _wrap_parts(clock: Clock) -> None:
     """Put the clock around everything; imports what the bridge would import a little later."""
-    parts = SHELL_PARTS
+    parts: tuple[tuple[str, str, str], ...] = SHELL_PARTS
     if sys.modules["rez.resolver"].Solver.__module__ == "rez.solver":
         parts += REZ_PARTS
     else:
