@@ -13,6 +13,7 @@ from rer_numba.errors import UnreadablePackageError
 from rer_numba.filters import as_package_filter
 from rer_numba.filters.compiled import CompiledFilter, compile_filter
 from rer_numba.filters.time import with_timestamp
+from rer_numba.masks import FamilyMasks
 from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
 from rer_numba.orderers.pairs import NOT_MIXED
 from rer_numba.orderers.tables import OrderTables, tabulate
@@ -167,15 +168,12 @@ def _put_filter(policy: Policy, tables: Tables, compiled: CompiledFilter | None,
 
 def _as_masks(tables: Tables, packages: IntArray) -> tuple[IntArray, IntArray]:
     """(where each family's mask starts, masks over variants) of a set of packages."""
-    variants_of_family = np.diff(tables.family_variant_offsets)
-    words = (variants_of_family + 63) >> 6
-    offsets = np.concatenate(([0], np.cumsum(words, dtype=np.int64)))
+    words = (np.diff(tables.family_variant_offsets) + 63) >> 6
+    masks = FamilyMasks(np.arange(len(words)), words)
     variants = np.flatnonzero(packages[tables.variant_package])
     family = np.searchsorted(tables.family_variant_offsets, variants, side="right") - 1
-    bit = variants - tables.family_variant_offsets[family]
-    masks = np.zeros(int(offsets[-1]), np.uint64)
-    np.bitwise_or.at(masks, offsets[family] + (bit >> 6), np.uint64(1) << (bit & 63).astype(np.uint64))
-    return offsets, masks
+    masks.set(family, variants - tables.family_variant_offsets[family])
+    return masks.family_offsets, masks.words
 
 
 def _put_orders(policy: Policy, tables: Tables, reader: Reader, orders: OrderTables) -> None:

@@ -94,12 +94,4 @@ def _package_of(item: Any) -> PackageData:
         check_text(item.get(key) or "", key)
     if not item.get("name"):
         raise NotPlainError("has no name")
-    return PackageData(
-        item["name"],
-        item.get("version") or "",
-        static.requires,
-        static.variants,
-        build_requires=static.build_requires,
-        timestamp=static.timestamp,
-        uri=item.get("uri"),
-    )
+    return static.package(item["name"], item.get("version") or "", item.get("uri"))

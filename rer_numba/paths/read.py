@@ -188,11 +188,11 @@ class _FamilyReader:
         for _ in range(_TRIES):
             static, state, reason = _read_static(entry)
             if static is not None and static.has_timestamp:
-                return _as_package(self.name, entry, static), Source(place.location, *state)
-            old_release = _old_release_files(entry.folder)
+                return static.package(self.name, entry.version, entry.file), Source(place.location, *state)
+            old_release = old_release_files(entry.folder)
             if static is not None and not old_release:
                 self._watch_release(place, entry, [])
-                return _as_package(self.name, entry, static), Source(place.location, *state)
+                return static.package(self.name, entry.version, entry.file), Source(place.location, *state)
             if self.loader is None:
                 raise NeedsLoaderError
             now = time.time_ns()
@@ -274,20 +274,8 @@ def _read_all(handle: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _old_release_files(folder: str) -> list[tuple[str, FileState]]:
+def old_release_files(folder: str) -> list[tuple[str, FileState]]:
     """Where older versions of rez kept release times, as far as it is there."""
     paths = [os.path.join(folder, name) for name in _OLD_RELEASE_FILES]
     found = [(path, state_to_watch(path)) for path in paths]
     return [(path, state) for path, state in found if state != ABSENT]
-
-
-def _as_package(name: str, entry: Entry, static: StaticPackage) -> PackageData:
-    return PackageData(
-        name,
-        entry.version,
-        static.requires,
-        static.variants,
-        build_requires=static.build_requires,
-        timestamp=static.timestamp,
-        uri=entry.file,
-    )

@@ -23,6 +23,8 @@ import re
 import warnings
 from typing import Any, NamedTuple
 
+from rer_numba.packages import PackageData
+
 SOLVER_KEYS = frozenset({"name", "version", "requires", "variants", "build_requires", "timestamp"})
 """What a solve knows of a package."""
 _GIVEN = frozenset({"scope", "early", "late", "include", "ModifyList", "InvalidPackageError"})
@@ -56,6 +58,18 @@ class StaticPackage(NamedTuple):
     def has_timestamp(self) -> bool:
         """Whether the file sets a timestamp; rez looks for older release files beside it only when it does not."""
         return self.timestamp is not None
+
+    def package(self, name: str, version: str, uri: str | None) -> PackageData:
+        """The package, with what others know of it."""
+        return PackageData(
+            name,
+            version,
+            self.requires,
+            self.variants,
+            build_requires=self.build_requires,
+            timestamp=self.timestamp,
+            uri=uri,
+        )
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> StaticPackage:

@@ -15,17 +15,11 @@ from rez.serialise import FileFormat
 from rez.utils.sourcecode import SourceCode
 
 from rer_numba.errors import VersionError
-from rer_numba.packages import LATE, BrokenValue, PackageData
+from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Listed, Listing
+from rer_numba.paths.read import old_release_files
 from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
-from rer_numba.rez_bridge.load import (
-    _attempt,
-    _broken,
-    _counted_variants,
-    _load,
-    _requirements_and_time,
-    _variants,
-)
+from rer_numba.rez_bridge.load import _broken, attempt, late, package_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
 
@@ -33,7 +27,6 @@ _PLAIN = "filesystem.package"
 _COMBINED = "filesystem.package.combined"
 KNOWN_TYPES = frozenset({"filesystem", "memory"})
 """Types of repositories whose packages keep what their file says in `_data`."""
-_OLD_RELEASE_FILES = ("release.yaml", ".metadata")
 
 
 class RezFinder:
@@ -71,15 +64,7 @@ class RezFinder:
         resource = listed.resource
         static = _static(resource)
         if static is not None:
-            return PackageData(
-                name,
-                listed.version,
-                static.requires,
-                static.variants,
-                build_requires=static.build_requires,
-                timestamp=static.timestamp,
-                uri=resource.filepath,
-            )
+            return static.package(name, listed.version, resource.filepath)
         if resource._repository.name() in KNOWN_TYPES:
             return _loaded(name, listed)
         return _by_attributes(name, listed)
@@ -102,40 +87,31 @@ def _static(resource: Any) -> StaticPackage | None:
             static = parse_static_package(file.read())
     except (NotPlainError, OSError):
         return None
-    return static if static.has_timestamp or not _has_old_release(resource.path) else None
-
-
-def _has_old_release(folder: str) -> bool:
-    """Tell whether older versions of rez left the release time beside the file."""
-    return any(os.path.exists(os.path.join(folder, name)) for name in _OLD_RELEASE_FILES)
+    return static if static.has_timestamp or not old_release_files(resource.path) else None
 
 
 def _loaded(name: str, listed: Listed) -> PackageData:
     """Let rez load a package whose data is what its file says."""
-    resource, values = _load(lambda: listed.resource)
-    if resource is not None:
-        values = {**_requirements_and_time(resource), "variants": _attempt(_variants, resource)}
-        if resource.key == _COMBINED and isinstance(values["variants"], BrokenValue):
-            values.update(_counted_variants(resource, values["requires"], values["variants"]))
-    uri = listed.resource.filepath if listed.resource.key == _PLAIN else listed.resource.uri
-    return PackageData.as_found(name, listed.version, **values, uri=uri)
+    resource = listed.resource
+    uri = resource.filepath if resource.key == _PLAIN else resource.uri
+    return package_of(lambda: resource, name, listed.version, uri, counts_variants=resource.key == _COMBINED)
 
 
 def _by_attributes(name: str, listed: Listed) -> PackageData:
     """Read a package of a plugin: only its attributes are known to be there."""
     resource = listed.resource
     values: dict[str, Any] = {
-        key: _attempt(lambda key=key: _texts(resource, key)) for key in ("requires", "build_requires")
+        key: attempt(lambda key=key: _texts(resource, key)) for key in ("requires", "build_requires")
     }
-    values["variants"] = _attempt(lambda: [list(map(str, one)) for one in resource.variants or ()])
-    values["timestamp"] = _attempt(lambda: None if resource.timestamp is None else int(resource.timestamp))
+    values["variants"] = attempt(lambda: [list(map(str, one)) for one in resource.variants or ()])
+    values["timestamp"] = attempt(lambda: None if resource.timestamp is None else int(resource.timestamp))
     return PackageData.as_found(name, listed.version, **values, uri=str(resource.uri))
 
 
 def _texts(resource: Any, key: str) -> list[str] | BrokenValue:
     value = getattr(resource, key, None)
     if isinstance(value, SourceCode):
-        return BrokenValue(LATE, f"{key} is a late function, which only rez can run, within a solve")
+        return late(key)
     return list(map(str, value or ()))
 
 

@@ -80,10 +80,27 @@ def load_package(location: str, name: str, version: str, folder: str, file: str 
         resource._filepath_and_format = file, file and serialise.FileFormat[extension]
         return resource
 
+    return package_of(find, name, version, file)
+
+
+def package_of(
+    find: Callable[[], Any], name: str, version: str, uri: str | None, *, counts_variants: bool = False
+) -> PackageData:
+    """Load a package of rez's, and read what a solve reads of it.
+
+    Parameters
+    ----------
+    find : callable
+        Gives rez's object; what it raises is as if loading raised it.
+    counts_variants : bool
+        Whether rez counts the variants without validating them, as it does in a combined file.
+    """
     resource, values = _load(find)
     if resource is not None:
-        values = {**_requirements_and_time(resource), "variants": _attempt(_variants, resource)}
-    return PackageData.as_found(name, version, **values, uri=file)
+        values = {**_requirements_and_time(resource), "variants": attempt(_variants, resource)}
+        if counts_variants and isinstance(values["variants"], BrokenValue):
+            values.update(_counted_variants(resource, values["requires"], values["variants"]))
+    return PackageData.as_found(name, version, **values, uri=uri)
 
 
 def load_combined(location: str, name: str, extension: str, *, allow_unversioned: bool) -> list[PackageData]:
@@ -127,17 +144,12 @@ def load_combined(location: str, name: str, extension: str, *, allow_unversioned
 def _combined_package(repository: Any, family: dict[str, str], version: str) -> PackageData:
     """Take one package from a family's file, which `repository` has loaded already."""
     package = repository.get_resource(_COMBINED, **family, version=version)
-    resource, values = _load(lambda: package)
-    if resource is not None:
-        values = {**_requirements_and_time(resource), "variants": _attempt(_variants, resource)}
-        if isinstance(values["variants"], BrokenValue):
-            values.update(_counted_variants(resource, values["requires"], values["variants"]))
-    return PackageData.as_found(family["name"], version, **values, uri=package.uri)
+    return package_of(lambda: package, family["name"], version, package.uri, counts_variants=True)
 
 
 def _counted_variants(resource: Any, requires: Any, problem: BrokenValue) -> dict[str, Any]:
     """Bad variants of a combined file: rez counts them as they are, and validates when it reads what one requires."""
-    count = _attempt(lambda: len(resource._data.get("variants", [])))
+    count = attempt(lambda: len(resource._data.get("variants", [])))
     if isinstance(count, BrokenValue):
         return {"variants": count}
     if not count:
@@ -188,9 +200,9 @@ def _load(find: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
 def _requirements_and_time(resource: Any) -> dict[str, Any]:
     return {
         # a solve adds them up in this way, which fails if the value is a function
-        "requires": _attempt(_requirements, resource, "requires", lambda found: found + []),
-        "build_requires": _attempt(_requirements, resource, "build_requires", lambda found: [] + found),
-        "timestamp": _attempt(lambda: None if resource.timestamp is None else int(resource.timestamp)),
+        "requires": attempt(_requirements, resource, "requires", lambda found: found + []),
+        "build_requires": attempt(_requirements, resource, "build_requires", lambda found: [] + found),
+        "timestamp": attempt(lambda: None if resource.timestamp is None else int(resource.timestamp)),
     }
 
 
@@ -201,7 +213,7 @@ def _requirements(resource: Any, key: str, add: Callable[[Any], Any]) -> list[st
     value = getattr(resource, key)
     if isinstance(value, SourceCode):
         if value.late_binding:
-            return BrokenValue(LATE, f"{key} is a late function, which only rez can run, within a solve")
+            return late(key)
         add(value)
     return _plain(texts)
 
@@ -232,7 +244,12 @@ def _plain(texts: list[str]) -> list[str]:
     return [str.__str__(text) for text in texts]
 
 
-def _attempt(read: Callable[..., Any], *arguments: Any) -> Any:
+def late(key: str) -> BrokenValue:
+    """Note that an attribute is a late function."""
+    return BrokenValue(LATE, f"{key} is a late function, which only rez can run, within a solve")
+
+
+def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
     """Call `read`; what it raises becomes a BrokenValue."""
     try:
         return read(*arguments)
