@@ -336,9 +336,10 @@ def _circumstances(report: Report) -> list[tuple[str, str]]:
 
 def processor() -> str:
     """Tell which processor this is, as the compiler calls it."""
-    from rer_numba.native.key import find_target
+    from rer_numba.native.host import HOST
+    from rer_numba.native.machine import find_target
 
-    return find_target(None).cpu
+    return find_target(HOST).cpu
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _describe(error: Exception) -> str:
         return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
     if isinstance(error, ImportError):
         return f"{error}; the installation is not complete: install the package that is named here again"
-    native = sys.modules.get("rer_numba.native.machine")
+    native = sys.modules.get("rer_numba.native.code")
     if native is not None and isinstance(error, native.NativeError):
         return str(error)
     text = f"{type(error).__name__}: {error}".splitlines()[0]

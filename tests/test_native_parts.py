@@ -16,10 +16,14 @@ import rer_numba
 from rer_numba import locks, user_cache
 from rer_numba.native import compiler as native_compile
 from rer_numba.native import files as object_files
+from rer_numba.native import host, image
 from rer_numba.native import key as object_key
 from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, pack, unpack
-from rer_numba.native.key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target
-from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, load_code, target_machine
+from rer_numba.native.code import ENTRY, KERNEL_RAISED, NativeError, load_code
+from rer_numba.native.host import HOST
+from rer_numba.native.key import KERNELS, PORTABLE, KernelSet
+from rer_numba.native.linker import NotLinkableError, link_image
+from rer_numba.native.machine import find_target, load_object, target_machine
 from rer_numba.native.sources import KERNEL_SOURCES
 from rer_numba.native.symbols import undefined_symbols
 from rer_numba.user_cache import cache_folder
@@ -122,10 +126,11 @@ def test_whom_we_trust(monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, t
 # ------------------------------------------------------------------------------------------------------------------ key
 CHANGES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
     "package": lambda m: m.setattr(rer_numba, "__version__", "0.0.0.test", raising=False),
-    "numba": lambda m: m.setattr(object_key, "_numba_version", lambda: "0.1"),
-    "llvmlite": lambda m: m.setattr(object_key.llvmlite, "__version__", "0.1"),
+    "numba": lambda m: m.setattr(object_key, "_version_of", lambda package: f"{package} 0.1"),
     "python": lambda m: m.setattr(sys.implementation, "cache_tag", "cpython-399"),
-    "triple": lambda m: m.setattr(llvm, "get_process_triple", lambda: "x86_64-pc-plan9"),
+    "system": lambda m: m.setattr(sys, "platform", "plan9"),
+    "architecture": lambda m: m.setattr(object_key, "architecture", lambda: "pdp11"),
+    "processor": lambda m: m.setattr(object_key, "processor", lambda: "another one"),
     "setting": lambda m: m.setenv("NUMBA_OPT", "1"),
     "unknown setting": lambda m: m.setenv("NUMBA_NEW_IN_2040", "1"),
     "pointers": lambda m: m.setattr(sys, "maxsize", 2**31 - 1),
@@ -136,21 +141,20 @@ CHANGES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_any_change_makes_another_key(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Each fact alone."""
-    target = find_target(None)
-    before = object_key.object_key(KERNELS, target)
+    before = object_key.object_key(KERNELS, HOST)
     CHANGES[change](monkeypatch)
-    assert object_key.object_key(KERNELS, target) != before
+    assert object_key.object_key(KERNELS, HOST) != before
 
 
 def test_targets_and_sources_make_other_keys(tmp_path: Path) -> None:
-    """CPU, features, host or named, and each source file."""
+    """CPU, host or named, and each source file."""
     for name in ("a.py", "b.py"):
         (tmp_path / name).write_text("x = 1")
     one, two = (KernelSet("a", str(tmp_path), sources, "") for sources in (("a.py",), ("a.py", "b.py")))
-    targets = [Target("c", "", True), Target("c", "", False), Target("d", "", True), Target("c", "+x", True)]
-    keys = {object_key.object_key(kernels, target) for kernels in (one, two) for target in targets}
+    cpus = [HOST, "c", "d", host.processor()]
+    keys = {object_key.object_key(kernels, cpu) for kernels in (one, two) for cpu in cpus}
     (tmp_path / "b.py").write_text("x = 2")
-    keys.add(object_key.object_key(two, targets[0]))
+    keys.add(object_key.object_key(two, HOST))
     keys |= {object_key.portable_key(two, cpu) for cpu in (PORTABLE, "x86-64-v3")}
     assert len(keys) == 11
 
@@ -158,7 +162,7 @@ def test_targets_and_sources_make_other_keys(tmp_path: Path) -> None:
 def test_tools_do_not_matter_to_shipped_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     """They run where Numba is another one, or is not installed."""
     before = object_key.portable_key(KERNELS, PORTABLE)
-    for change in ("numba", "llvmlite", "python", "setting"):
+    for change in ("numba", "python", "setting", "processor"):
         CHANGES[change](monkeypatch)
     assert object_key.portable_key(KERNELS, PORTABLE) == before
     monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
@@ -263,7 +267,8 @@ def test_the_real_kernels_need_nothing() -> None:
 
     [made] = warmup()
     code = Path(made.path).read_bytes()[HEADER_SIZE:]
-    assert native_compile.C_LIBRARY.issuperset(undefined_symbols(code))
+    # an image cannot need anything else
+    assert image.is_image(code) if image.can_map() else native_compile.C_LIBRARY.issuperset(undefined_symbols(code))
     assert b"NRT_" not in code and b"PyErr" not in code
 
 
@@ -324,7 +329,7 @@ def test_symbols_of_this_process_are_not_kept() -> None:
     assert compiled.undefined == ("getenv",) and not compiled.may_be_kept
 
 
-@pytest.mark.parametrize("code", [b"", b"garbage", b"\x7fELF\x02"])
+@pytest.mark.parametrize("code", [b"", b"garbage", b"\x7fELF\x02", image.MAGIC])
 def test_no_object_file_is_an_error(code: bytes) -> None:
     """Never reached by way of the cache, which has checksums."""
     with pytest.raises(NativeError):
@@ -356,3 +361,123 @@ def test_undefined_symbols_of_something_else() -> None:
     """Said, not guessed."""
     with pytest.raises(ValueError, match="neither"):
         undefined_symbols(b"MZ")
+
+
+# --------------------------------------------------------------------------------------------------------------- images
+images = pytest.mark.skipif(not image.can_map(), reason="there are no images on this system")
+
+
+def _object(ir: str, symbol: str) -> bytes:
+    """The object file that an image is made of."""
+    machine = target_machine()
+    module = llvm.parse_assembly(ir)
+    module.link_in(llvm.parse_assembly(f"declare i64 @{symbol}(ptr)\n" + ENTRY_IR.replace("SYMBOL", symbol)))
+    return machine.emit_object(module)  # type: ignore[no-any-return]
+
+
+ENTRY_IR = f"define i64 @{ENTRY}(ptr %table) {{\n %r = call i64 @SYMBOL(ptr %table)\n ret i64 %r\n}}"
+CHOOSING = """
+    @first = private constant [4 x i64] [i64 11, i64 22, i64 33, i64 44]
+    @second = private constant [3 x double] [double 0.5, double 1.5, double 2.5]
+    define i64 @choose(ptr %table) noinline {
+        %n = load i64, ptr %table
+        switch i64 %n, label %other [
+            i64 0, label %a  i64 1, label %b  i64 2, label %c  i64 3, label %d  i64 4, label %e
+        ]
+    a:
+        ret i64 7
+    b:
+        %p = getelementptr [4 x i64], ptr @first, i64 0, i64 %n
+        %v = load i64, ptr %p
+        ret i64 %v
+    c:
+        %q = getelementptr [3 x double], ptr @second, i64 0, i64 %n
+        %w = load double, ptr %q
+        %x = fmul double %w, 10.0
+        %y = fptosi double %x to i64
+        ret i64 %y
+    d:
+        %size = load i64, ptr %table
+        %to = getelementptr i64, ptr %table, i64 1
+        call void @llvm.memset.p0.i64(ptr %to, i8 1, i64 %size, i1 false)
+        %from = getelementptr i64, ptr %table, i64 2
+        call void @llvm.memcpy.p0.p0.i64(ptr %from, ptr %to, i64 %size, i1 false)
+        call void @llvm.memmove.p0.p0.i64(ptr %to, ptr %from, i64 %size, i1 false)
+        %last = load i64, ptr %from
+        ret i64 %last
+    e:
+        ret i64 99
+    other:
+        ret i64 -1
+    }
+    declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+    declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+    declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
+"""
+"""Jumps by a table, constants in several sections, and all of the C library that an image may call."""
+
+
+@images
+@pytest.mark.parametrize(("n", "answer"), [(0, 7), (1, 22), (2, 25), (3, 0x010101), (4, 99), (5, -1)])
+def test_an_image_does_what_its_object_does(n: int, answer: int) -> None:
+    """Loaded by us, and by LLVM."""
+    import ctypes
+    from array import array
+
+    code = _object(CHOOSING, "choose")
+    linked = link_image(code, ENTRY)
+    assert all(image.HEADER.unpack_from(linked)[2:])
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(load_object(code, ENTRY))
+    for call in (load_code(linked), function):
+        table = array("q", [n, 0, 0, 0])
+        assert call(table.buffer_info()[0]) == answer
+
+
+@images
+@pytest.mark.parametrize(
+    ("ir", "why"),
+    [
+        (MISSING, "no_such_function"),
+        ("@data = global i64 1\ndefine i64 @f(ptr %t) {\n %v = load i64, ptr @data\n ret i64 %v\n}", "written"),
+        ("@data = external global i64\ndefine i64 @f(ptr %t) {\n %v = load i64, ptr @data\n ret i64 %v\n}", "type"),
+    ],
+)
+def test_what_no_image_can_be_made_of(ir: str, why: str) -> None:
+    """LLVM loads it, or says what is missing."""
+    with pytest.raises(NotLinkableError, match=why):
+        link_image(_object(ir, "f"), ENTRY)
+
+
+@images
+def test_only_objects_for_this_processor_are_linked() -> None:
+    """And only what has the entry."""
+    code = _object(SPIN, "spin")
+    with pytest.raises(NotLinkableError, match="x86-64"):
+        link_image(code[:0x12] + b"\xb7" + code[0x13:], ENTRY)
+    with pytest.raises(NotLinkableError, match="other"):
+        link_image(code, "other")
+
+
+@images
+def test_an_image_that_is_cut_off() -> None:
+    """Never reached by way of the cache; it must not run into nothing."""
+    linked = link_image(_object(SPIN, "spin"), ENTRY)
+    for size in (image.HEADER.size - 1, image.HEADER.size, image.HEADER.size + image.SLOT.size - 1):
+        with pytest.raises(NativeError, match="cut off"):
+            load_code(linked[:size])
+
+
+@images
+def test_a_system_without_executable_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hardened ones refuse it."""
+    import mmap
+
+    monkeypatch.setattr(mmap, "PROT_EXEC", 1 << 20)  # what no system knows
+    with pytest.raises(NativeError, match="no executable memory"):
+        load_code(link_image(_object(SPIN, "spin"), ENTRY))
+
+
+def test_the_processor_without_its_description(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then LLVM is asked."""
+    monkeypatch.setattr(host, "_MODALIAS", os.devnull)
+    assert host.processor().startswith(find_target(HOST).cpu)

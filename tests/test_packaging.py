@@ -231,7 +231,7 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
 
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:
-    """A process that finds a compiled kernel imports llvmlite and numpy, and neither Numba nor pyarrow."""
+    """A process that finds a compiled kernel imports numpy, and neither Numba nor pyarrow."""
     from rer_numba import PackageData, Repository, native
     from rer_numba.engine import uses_jit
 

@@ -1,7 +1,7 @@
 """The compiled kernels: found, or made once, and run without Numba.
 
 `load_native` looks in the user's cache, then among the objects that came with the package, and compiles only if neither
-has one that fits. A process that finds one imports neither Numba nor pyarrow.
+has one that fits. A process that finds one imports neither Numba nor pyarrow; nor llvmlite, where it finds an image.
 
 Environment
 -----------
@@ -20,8 +20,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from rer_numba.native.cache import Place, file_name
-from rer_numba.native.key import HOST, KERNELS, PORTABLE, KernelSet, Target, find_target, object_key, portable_key
-from rer_numba.native.machine import NativeError, NativeFunction, load_code
+from rer_numba.native.code import NativeError, NativeFunction, load_code
+from rer_numba.native.host import HOST
+from rer_numba.native.key import KERNELS, PORTABLE, KernelSet, object_key, portable_key
 from rer_numba.tell import warn_once
 from rer_numba.user_cache import cache_folder
 
@@ -65,7 +66,7 @@ def load_native(*, cpu: str | None = None, kernels: KernelSet = KERNELS) -> Nati
 
     Notes
     -----
-    Warm, with 112 kB of code: 3.6 ms beyond ``import llvmlite.binding``, 1.3 of them this import (2026-11-20).
+    Warm, with 65 kB of code: 0.7 ms, half of it for the key (2026-11-21).
     """
     name = _choose_cpu(cpu)
     with _guard:
@@ -112,22 +113,21 @@ def warmup(
 def _warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> WarmObject:
     from rer_numba.native.build import compile_shared
 
-    target = find_target(_checked_name(cpu))
-    place = _place_to_warm(cpu, target, prebuilt_folder, kernels)
+    place = _place_to_warm(_checked_name(cpu), prebuilt_folder, kernels)
     code = place.read()
     if code is not None:
         return WarmObject(cpu, place.path, 0.0, len(code))
     started = time.monotonic()
-    code = compile_shared(kernels, target, place)
+    code = compile_shared(kernels, cpu, place)
     if place.read() is None:
         raise NativeError(f"compiled kernels could not be kept in {place.path}")
     return WarmObject(cpu, place.path, time.monotonic() - started, len(code))
 
 
-def _place_to_warm(cpu: str, target: Target, prebuilt_folder: str | None, kernels: KernelSet) -> Place:
+def _place_to_warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> Place:
     if prebuilt_folder is None:
-        place = _own_place(kernels, target)
-    elif target.is_host:
+        place = _own_place(kernels, cpu)
+    elif cpu == HOST:
         raise NativeError("an object to be shipped needs the name of a CPU")
     else:
         place = _shipped_place(kernels, cpu, os.path.abspath(prebuilt_folder))
@@ -180,21 +180,25 @@ def _choose_cpu(cpu: str | None) -> str:
 
 def _host_features(name: str) -> set[str]:
     """Return the features of this machine, if the name is a level that asks for some."""
-    return set(find_target(None).features.replace("+", "").split(",")) if name in _LEVELS else set()
+    if name not in _LEVELS:
+        return set()
+    from rer_numba.native.machine import find_target
+
+    return set(find_target(HOST).features.replace("+", "").split(","))
 
 
 # ------------------------------------------------------------------------------------------------------ where code lies
-def _own_place(kernels: KernelSet, target: Target) -> Place | None:
+def _own_place(kernels: KernelSet, cpu: str) -> Place | None:
     """Return the place in the user's cache, or None if there is no folder for one or no source to name it after."""
     folder = cache_folder()
     if folder is None:
         return None
     try:
-        key = object_key(kernels, target)
+        key = object_key(kernels, cpu)
     except OSError as error:
         warn_once(f"the sources of the solver cannot be read: {error}")
         return None
-    return Place(os.path.join(folder, file_name(target.cpu, key)), key, shipped=False)
+    return Place(os.path.join(folder, file_name(cpu, key)), key, shipped=False)
 
 
 def _shipped_place(kernels: KernelSet, cpu: str, folder: str) -> Place | None:
@@ -208,23 +212,23 @@ def _shipped_place(kernels: KernelSet, cpu: str, folder: str) -> Place | None:
 
 def _load(name: str, kernels: KernelSet) -> NativeFunction:
     """Load from the first place that has the object, or compile it. `name` is "" for whatever is best here."""
-    target = find_target(name or None)
-    own = _own_place(kernels, target)
+    cpu = name or HOST
+    own = _own_place(kernels, cpu)
     code = own.read() if own else None
     if code is None and name != HOST:
         shipped = _shipped_place(kernels, name or PORTABLE, kernels.prebuilt)
         code = shipped.read() if shipped else None
-    return load_code(code if code is not None else _compile(kernels, target, own))
+    return load_code(code if code is not None else _compile(kernels, cpu, own))
 
 
-def _compile(kernels: KernelSet, target: Target, place: Place | None) -> bytes:
-    """Compile for a target, or else for this machine."""
+def _compile(kernels: KernelSet, cpu: str, place: Place | None) -> bytes:
+    """Compile for a CPU, or else for this machine."""
     from rer_numba.native.build import compile_shared
 
     try:
-        return compile_shared(kernels, target, place)
+        return compile_shared(kernels, cpu, place)
     except NativeError as error:
-        if target.is_host:
+        if cpu == HOST:
             raise
         warn_once(f"{error}; using code for this machine")
-        return compile_shared(kernels, find_target(None), None)
+        return compile_shared(kernels, HOST, None)

@@ -11,7 +11,8 @@ from rer_numba.locks import Lock, LockWatch, claim_lock
 from rer_numba.native import compiler as native_compile
 from rer_numba.native.cache import Place
 from rer_numba.native.files import keep, make_folder
-from rer_numba.native.key import KernelSet, SourceStamp, Target
+from rer_numba.native.host import HOST
+from rer_numba.native.key import KernelSet, SourceStamp
 from rer_numba.native.progress import BuildProgress
 from rer_numba.tell import tell_once, warn_once
 
@@ -22,20 +23,21 @@ WAIT_LIMIT: Final = 300.0
 _POLL: Final = 0.05
 
 
-def compile_shared(kernels: KernelSet, target: Target, place: Place | None) -> bytes:
+def compile_shared(kernels: KernelSet, cpu: str, place: Place | None) -> bytes:
     """Compile, or wait for a process that compiles the same.
 
     Parameters
     ----------
     kernels : KernelSet
-    target : Target
+    cpu : str
+        Name of a CPU, or "host".
     place : Place or None
         Where to keep the object. If it cannot be kept, or there is no place, a warning is given and work goes on.
 
     Returns
     -------
     bytes
-        Machine code.
+        Machine code, as `load_code` takes it.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def compile_shared(kernels: KernelSet, target: Target, place: Place | None) -> b
     if place is None:
         warn_once("there is no folder for compiled kernels, so every process compiles them; set RER_NUMBA_CACHE_DIR")
     if place is None or make_folder(place) is not None:
-        return _compile_alone(kernels, target, place)
+        return _compile_alone(kernels, cpu, place)
     path = place.path + ".lock"
     watch = LockWatch(path, LOCK_PATIENCE)
     deadline = time.monotonic() + WAIT_LIMIT
@@ -55,7 +57,7 @@ def compile_shared(kernels: KernelSet, target: Target, place: Place | None) -> b
         except OSError:
             break  # the folder takes no files
         if lock is not None:
-            return _compile_locked(kernels, target, place, lock)
+            return _compile_locked(kernels, cpu, place, lock)
         state = watch.state()
         code = place.read()
         if code is not None:
@@ -67,27 +69,25 @@ def compile_shared(kernels: KernelSet, target: Target, place: Place | None) -> b
             continue
         tell_once("rer-numba: another process is compiling the solver, waiting for it ...\n")
         time.sleep(_POLL)
-    return _compile_alone(kernels, target, place)
+    return _compile_alone(kernels, cpu, place)
 
 
-def _compile_locked(kernels: KernelSet, target: Target, place: Place, lock: Lock) -> bytes:
+def _compile_locked(kernels: KernelSet, cpu: str, place: Place, lock: Lock) -> bytes:
     try:
         # the last owner may have finished between our look and our claim
-        return place.read() or _compile_alone(kernels, target, place, lock.beat)
+        return place.read() or _compile_alone(kernels, cpu, place, lock.beat)
     finally:
         lock.release()
 
 
-def _compile_alone(
-    kernels: KernelSet, target: Target, place: Place | None, beat: Callable[[], None] = lambda: None
-) -> bytes:
+def _compile_alone(kernels: KernelSet, cpu: str, place: Place | None, beat: Callable[[], None] = lambda: None) -> bytes:
     """Compile, and keep the result if it is what the place's key says."""
     stamp = SourceStamp(kernels) if place else None
-    with BuildProgress("this machine" if target.is_host else target.cpu, beat):
-        if target.is_host:
-            compiled = native_compile.compile_here(kernels.module, target.cpu, target.features)
+    with BuildProgress("this machine" if cpu == HOST else cpu, beat):
+        if cpu == HOST:
+            compiled = native_compile.compile_here(kernels.module)
         else:
-            compiled = native_compile.compile_elsewhere(kernels.module, target.cpu)
+            compiled = native_compile.compile_elsewhere(kernels.module, cpu)
     if place and stamp:
         if not stamp.still_true():
             warn_once("compiled kernels are not kept, since their sources were edited meanwhile")

@@ -1,4 +1,4 @@
-"""LLVM IR of the kernels -> an object file that needs neither Numba nor Python.
+"""LLVM IR of the kernels -> an image, or an object file, that needs neither Numba nor Python.
 
 Numba's C callback is a shell around the real function: if that one raised, it takes the GIL and prints the exception.
 The shell is why an object needs symbols of Python and of Numba's runtime. We put our own in its place, which returns
@@ -18,7 +18,11 @@ from typing import Any, Final, NamedTuple
 import llvmlite.binding as llvm
 
 from rer_numba.native.cache import MAGIC, pack, unpack
-from rer_numba.native.machine import ENTRY, KERNEL_RAISED, NativeError, target_machine
+from rer_numba.native.code import ENTRY, KERNEL_RAISED, NativeError
+from rer_numba.native.host import HOST
+from rer_numba.native.image import can_map, is_image
+from rer_numba.native.linker import NotLinkableError, link_image
+from rer_numba.native.machine import find_target, target_machine
 from rer_numba.native.symbols import undefined_symbols
 
 C_LIBRARY: Final = frozenset(
@@ -32,12 +36,12 @@ _DECLARED: Final = re.compile(
 
 
 class Compiled(NamedTuple):
-    """An object file and what it asks of its surroundings.
+    """Machine code and what it asks of its surroundings.
 
     Attributes
     ----------
     code : bytes
-        The object file.
+        An image where these are used and it can be one, else an object file.
     undefined : tuple of str
         Symbols it takes from the process.
     trapped : tuple of str
@@ -58,7 +62,7 @@ class Compiled(NamedTuple):
 
 
 def emit(ir: str, symbol: str, cpu: str, features: str) -> Compiled:
-    """Compile the IR of a Numba C callback to a self-contained object file.
+    """Compile the IR of a Numba C callback to self-contained machine code.
 
     Parameters
     ----------
@@ -89,7 +93,17 @@ def emit(ir: str, symbol: str, cpu: str, features: str) -> Compiled:
     undefined = undefined_symbols(code)
     if missing := [name for name in undefined if not llvm.address_of_symbol(name)]:
         raise NativeError(f"the kernels need symbols that do not exist here: {', '.join(missing)}")
-    return Compiled(code, undefined, trapped)
+    return Compiled(_linked(code), undefined, trapped)
+
+
+def _linked(code: bytes) -> bytes:
+    """The image of an object file, if there can be one."""
+    if can_map():
+        try:
+            return link_image(code, ENTRY)
+        except NotLinkableError:
+            pass  # LLVM loads what it has made
+    return code
 
 
 def _replace_shell(module: Any, symbol: str) -> None:
@@ -165,15 +179,13 @@ def _trap_runtime(module: Any) -> tuple[str, ...]:
 _CONFIG_DEFAULTS: Final = {"BOUNDSCHECK": None, "OPT": 3, "CPU_NAME": None, "CPU_FEATURES": None}
 
 
-def compile_here(module_name: str, cpu: str, features: str) -> Compiled:
+def compile_here(module_name: str) -> Compiled:
     """Import a kernel module, which imports Numba, and compile what its ``export_ir()`` gives for this host.
 
     Parameters
     ----------
     module_name : str
         A module with ``export_ir() -> (ir, symbol)``.
-    cpu, features : str
-        This host's.
     """
     try:
         module = importlib.import_module(module_name)
@@ -182,7 +194,8 @@ def compile_here(module_name: str, cpu: str, features: str) -> Compiled:
     if getattr(sys.modules.get("numba.core.config"), "DISABLE_JIT", False):
         raise NativeError("the solver must be compiled here, and NUMBA_DISABLE_JIT forbids it")
     ir, symbol = module.export_ir()
-    return emit(ir, symbol, cpu, features)._replace(keyed=_numba_is_as_keyed())
+    target = find_target(HOST)
+    return emit(ir, symbol, target.cpu, target.features)._replace(keyed=_numba_is_as_keyed())
 
 
 def _numba_is_as_keyed() -> bool:
@@ -226,7 +239,7 @@ def compile_elsewhere(module_name: str, cpu: str) -> Compiled:
     if child.returncode != 0 or code is None:
         lines = child.stderr.decode(errors="replace").strip().splitlines()
         raise NativeError(f"compiling for {cpu} failed: {lines[-1] if lines else child.returncode}")
-    return Compiled(code, undefined_symbols(code), ())
+    return Compiled(code, () if is_image(code) else undefined_symbols(code), ())
 
 
 _CHILD: Final = "import sys; sys.path[:] = sys.argv[3:]; from rer_numba.native.compiler import _child; _child()"
@@ -242,7 +255,7 @@ def _answer(output: bytes, cpu: str) -> bytes | None:
 
 
 def _child() -> None:
-    """Compile the module named by ``sys.argv[1]`` for the CPU ``sys.argv[2]``; write a packed object to stdout."""
+    """Compile the module named by ``sys.argv[1]`` for the CPU ``sys.argv[2]``; write packed code to stdout."""
     module_name, cpu = sys.argv[1:3]
     ir, symbol = importlib.import_module(module_name).export_ir()
     sys.stdout.buffer.write(pack(_answer_key(cpu), emit(ir, symbol, cpu, "").code))

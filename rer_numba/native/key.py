@@ -18,16 +18,13 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
-import llvmlite
-import llvmlite.binding as llvm
-
 from rer_numba.native.cache import digest
+from rer_numba.native.host import HOST, architecture, processor
 from rer_numba.native.sources import KERNEL_SOURCES
 
-HOST: Final = "host"
 PORTABLE: Final = "generic"
 """The CPU name of the object that every machine of an architecture can run."""
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Counts changes of the file format and of the machine code's surroundings (`rer_numba.native.compiler`)."""
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _STARTED: Final = time.time()
@@ -76,35 +73,24 @@ class KernelSet(NamedTuple):
 KERNELS: Final = KernelSet("rer_numba.kernels", _PACKAGE, KERNEL_SOURCES, os.path.join(_PACKAGE, "_prebuilt"))
 
 
-class Target(NamedTuple):
-    """The CPU that code is made for, in LLVM's words."""
+def object_key(kernels: KernelSet, cpu: str) -> bytes:
+    """Return the key of an object in the user's cache, 32 bytes. Raises OSError if a source cannot be read.
 
-    cpu: str
-    features: str
-    is_host: bool
-
-
-def find_target(cpu: str | None) -> Target:
-    """Return the target for a CPU name; None or "host" mean this machine."""
-    if cpu is None or cpu == HOST:
-        return Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), True)
-    return Target(cpu, "", False)
-
-
-def object_key(kernels: KernelSet, target: Target) -> bytes:
-    """Return the key of an object in the user's cache, 32 bytes. Raises OSError if a source cannot be read."""
-    kind = HOST if target.is_host else "named"
-    facts = (*_code_facts(kernels), f"triple={llvm.get_process_triple()}", *_tool_facts())
-    return _digest(*facts, f"mode={_mode()}", f"cpu={kind} {target.cpu}", f"features={target.features}")
+    Parameters
+    ----------
+    kernels : KernelSet
+    cpu : str
+        Name of a CPU, or "host".
+    """
+    facts = (*_code_facts(kernels), _machine(), *_tool_facts())
+    return _digest(*facts, f"mode={_mode()}", f"cpu=host {processor()}" if cpu == HOST else f"cpu=named {cpu}")
 
 
 def portable_key(kernels: KernelSet, cpu: str) -> bytes:
     """Return the key of a shipped object, 32 bytes. Raises OSError if a source cannot be read."""
-    # macOS has the release of the system in its triple, hence only the architecture of it
-    machine = f"machine={llvm.get_process_triple().partition('-')[0]} {sys.platform}"
     # of Numba's settings only this one changes what the code does
     checks = os.environ.get("NUMBA_BOUNDSCHECK", "") not in ("", "0")
-    return _digest(*_code_facts(kernels), machine, f"checks={checks}", f"cpu=named {cpu}")
+    return _digest(*_code_facts(kernels), _machine(), f"checks={checks}", f"cpu=named {cpu}")
 
 
 class SourceStamp:
@@ -141,14 +127,18 @@ def _code_facts(kernels: KernelSet) -> Iterator[str]:
         yield f"source={name} {digest(_read(os.path.join(kernels.folder, name))).hex()}"
 
 
+def _machine() -> str:
+    return f"machine={architecture()} {sys.platform}"
+
+
 def _mode() -> list[tuple[str, str]]:
     """Return the settings of Numba that may change its machine code."""
     return sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_") and item[0] not in _HARMLESS)
 
 
 def _tool_facts() -> Iterator[str]:
-    yield f"numba={_numba_version()}"
-    yield f"llvmlite={llvmlite.__version__}"
+    yield f"numba={_version_of('numba')}"
+    yield f"llvmlite={_version_of('llvmlite')}"
     yield f"python={sys.implementation.cache_tag}"
 
 
@@ -157,13 +147,13 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _numba_version() -> str:
-    """Return a text that names the installed Numba, without importing it.
+def _version_of(package: str) -> str:
+    """Return a text that names the installed version of a package, without importing it.
 
-    Numba's own version file takes 0.15 ms to find and read; `importlib.metadata` takes 12 ms (2026-11-20).
+    The package's own version file takes 0.15 ms to find and read; `importlib.metadata` takes 12 ms (2026-11-20).
     """
     try:
-        spec = find_spec("numba")
+        spec = find_spec(package)
     except ValueError:
         spec = None
     if spec is None or spec.origin is None:
@@ -171,4 +161,4 @@ def _numba_version() -> str:
     try:
         return digest(_read(os.path.join(os.path.dirname(spec.origin), "_version.py"))).hex()
     except OSError:
-        return str(importlib.import_module("importlib.metadata").version("numba"))
+        return str(importlib.import_module("importlib.metadata").version(package))
