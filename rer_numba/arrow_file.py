@@ -1,4 +1,4 @@
-"""Reads the Arrow IPC file format with nothing but numpy: integer columns, mapped, zero copy.
+"""Reads the Arrow IPC file format with nothing but Python: integer columns, mapped, zero copy.
 
 pyarrow takes 70 ms to import, more than a whole solve from a cold start. Arrow also has no checksums and trusts much of
 what it reads, so a damaged file can kill the process. This reader knows one layout, the one that `rer_numba.store`
@@ -9,13 +9,13 @@ Invariants
 - Every offset and every length is compared with the bytes there are before it is used. What does not fit raises
   `ArrowFileError`; nothing else is raised for any input.
 - Work and memory are bounded by the size of the file, also when its offsets make many places share one string.
-- No array is copied. The arrays keep the buffer alive.
+- No column is copied. The views keep the buffer alive.
 
 What is read
 ------------
 One record batch with one row, not compressed, no dictionaries, little-endian, metadata version 4 or 5. Columns of type
-``large_list<integer>`` without nulls become arrays; others are skipped, so that a later version of the layout may add
-some. The order of columns and buffers, alignment and the presence of validity buffers may be as the writer likes.
+``large_list<integer>`` without nulls become memoryviews; others are skipped, so that a later version of the layout may
+add some. The order of columns and buffers, alignment and the presence of validity buffers may be as the writer likes.
 
 Source: https://arrow.apache.org/docs/format/Columnar.html and ``Message.fbs``, ``Schema.fbs``, ``File.fbs`` there.
 """
@@ -24,11 +24,8 @@ from __future__ import annotations
 
 import mmap
 from struct import Struct, iter_unpack, unpack_from
-from typing import Any
 
-import numpy as np
-
-from rer_numba.schema import IntArray
+from rer_numba.views import empty, typed
 
 MAGIC = b"ARROW1"
 OTHER_FORMATS = {
@@ -83,9 +80,8 @@ _BUFFERS_OF_TYPE = {
     20: 3,  # large utf8
     _LARGE_LIST: 2,
 }
-_INTEGERS = {
-    (bits, signed): np.dtype(f"<{'i' if signed else 'u'}{bits // 8}") for bits in (8, 16, 32, 64) for signed in (0, 1)
-}
+_INTEGERS = {(bits, signed): f"{'' if signed else 'u'}int{bits}" for bits in (8, 16, 32, 64) for signed in (0, 1)}
+_SIZES = {name: bits // 8 for (bits, _), name in _INTEGERS.items()}
 
 
 class ArrowFileError(ValueError):
@@ -231,8 +227,7 @@ class ArrowFile:
     """
 
     def __init__(self, buffer: bytes | mmap.mmap) -> None:
-        self._buffer = buffer
-        self._view = memoryview(buffer)
+        self._view = memoryview(buffer).toreadonly()
         self._body_end, footer_end = _footer_place(self._view)
         self._footer = self._view[self._body_end : footer_end]
         footer = _FlatBuffer(self._footer).root()
@@ -242,14 +237,14 @@ class ArrowFile:
             raise ArrowFileError("is big-endian")
         self.metadata = _metadata(schema)
 
-    def columns(self) -> dict[str, IntArray | None]:
-        """The arrays by column name, read-only, without a copy; None for a column that is no list of integers."""
+    def columns(self) -> dict[str, memoryview[int] | None]:
+        """The columns by name, read-only, without a copy; None for one that is no list of integers."""
         footer = _FlatBuffer(self._footer).root()
         batch, body, body_size = self._batch(footer)
         if batch.number(_BATCH_LENGTH, _INT64) != 1:
             raise ArrowFileError("has another number of rows than one")
-        reader = _BodyReader(self._buffer, body, body_size, batch)
-        columns: dict[str, IntArray | None] = {}
+        reader = _BodyReader(self._view, body, body_size, batch)
+        columns: dict[str, memoryview[int] | None] = {}
         for field in footer.table(_FOOTER_SCHEMA).tables(_SCHEMA_FIELDS):
             name = field.text(_FIELD_NAME)
             if name in columns:
@@ -283,8 +278,8 @@ class ArrowFile:
 class _BodyReader:
     """Hands out the nodes and buffers of a record batch, field by field, depth first."""
 
-    def __init__(self, buffer: bytes | mmap.mmap, body: int, body_size: int, batch: _Table) -> None:
-        self._buffer = buffer
+    def __init__(self, view: memoryview, body: int, body_size: int, batch: _Table) -> None:
+        self._view = view
         self._body = body
         self._body_size = body_size
         self._nodes = batch.structs(_BATCH_NODES, _PAIR)
@@ -292,8 +287,8 @@ class _BodyReader:
         self._node = 0
         self._next = 0
 
-    def take(self, field: _Table) -> IntArray | None:
-        """The array of the next column, or None when it is of another type; moves on behind it either way."""
+    def take(self, field: _Table) -> memoryview[int] | None:
+        """The next column, or None when it is of another type; moves on behind it either way."""
         dtype = _list_dtype(field)
         if dtype is None:
             self._skip(field)
@@ -304,15 +299,16 @@ class _BodyReader:
         if rows != 1 or row_nulls or nulls or length < 0:
             raise ArrowFileError("is damaged: a column has nulls or another number of rows than one")
         offsets, values = self._buffers[first + 1], self._buffers[first + 3]
-        start, stop = _PAIR.unpack_from(self._buffer, self._place(offsets, _PAIR.size))
+        start, stop = _PAIR.unpack_from(self._view, self._place(offsets, _PAIR.size))
         if not 0 <= start <= stop <= length:
             raise ArrowFileError("is damaged: a list lies outside of its column")
-        at = self._place(values, length * dtype.itemsize) + start * dtype.itemsize
-        if at % dtype.itemsize:
+        size = _SIZES[dtype]
+        at = self._place(values, length * size) + start * size
+        if at % size:
             raise ArrowFileError("is damaged: a column is not aligned")
-        array: IntArray = np.ndarray((stop - start,), dtype, self._buffer, at)
-        array.flags.writeable = False
-        return array
+        if start == stop:
+            return empty(dtype)  # no type can be given to a view of nothing
+        return typed(self._view[at : at + (stop - start) * size], dtype)
 
     def require_end(self) -> None:
         if self._node != len(self._nodes) or self._next != len(self._buffers):
@@ -387,7 +383,7 @@ def _metadata(schema: _Table) -> dict[str, str]:
     return entries
 
 
-def _list_dtype(field: _Table) -> np.dtype[Any] | None:
+def _list_dtype(field: _Table) -> str | None:
     """The integer type of a ``large_list<integer>`` column, or None for any other."""
     if field.number(_FIELD_TYPE_ID, _UINT8) != _LARGE_LIST:
         return None

@@ -7,16 +7,17 @@ functions run through Numba's ``@njit`` instead, on bundles of arrays: for devel
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Callable
-
-import numpy as np
+from typing import Any
 
 from rer_numba import schema, state
 from rer_numba.errors import SolveLimitError
 from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
-from rer_numba.schema import IntArray, Tables
-from rer_numba.state import GROUP_BIT, GROUPS, NEEDED_ROOM, Sizes, Work
+from rer_numba.schema import Tables
+from rer_numba.state import GROUP_BIT, GROUPS, NEEDED_ROOM, WORK, Sizes, Work
+from rer_numba.views import Views, addresses, kernel_columns, views_of, zeros
 
 MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES") or 8 << 30)
 
@@ -31,62 +32,71 @@ class Engine:
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
         Checked ones: the kernel believes them.
     building : bool
         Which of the two sets of requirements is used.
     """
 
-    def __init__(self, tables: Tables, building: bool) -> None:
-        self.tables = tables
-        self.columns = schema.kernel_arrays(tables, building)
-        self.default_policy = Policy(tables)
-        self.sizes = _sizes(tables)
+    def __init__(self, tables: Tables | Views, building: bool) -> None:
+        self.views = views_of(tables)
+        self.columns = kernel_columns(self.views, building)
+        self.default_policy = Policy(self.views)
+        self.sizes = _sizes(self.views)
         self.solve = _jit_solve(self) if uses_jit() else _native_solve()
 
 
-def _sizes(tables: Tables) -> Sizes:
-    variants = np.diff(tables.family_variant_offsets)
-    per_package = np.diff(tables.package_variant_offsets)
-    max_words = schema.words_for(int(variants.max(initial=1)))
+def _sizes(views: Views) -> Sizes:
+    max_words = schema.words_for(views.longest.family)
     groups = dict(GROUPS)
     for name in ("word", "accumulator_word"):
         groups[name] = max(groups[name], 64 * max_words)
     request = 64
     return Sizes(
-        family=len(tables.family_text) + request,
-        package=len(tables.package_version_rank),
-        variant=len(tables.variant_package),
+        family=len(views.family_text) + request,
+        package=len(views.package_version_rank),
+        variant=len(views.variant_package),
         max_words=max_words,
-        max_package_variants=int(per_package.max(initial=1)),
+        max_package_variants=views.longest.package,
         request=request,
         groups=groups,
     )
 
 
-def _addresses(arrays: list[IntArray]) -> list[int]:
-    return [array.__array_interface__["data"][0] for array in arrays]
+def make_work(sizes: Sizes) -> Work:
+    """Zeroed work arrays. Untouched pages cost nothing, so room for a large repository is free until it is used."""
+    work = Work(*[zeros(kind.dtype, length) for kind, length in zip(WORK, sizes.lengths(), strict=True)])
+    work.room[:] = array("q", sizes.groups.values())
+    return work
 
 
-Solve = Callable[[Policy, Work, IntArray], int]
-"""Runs the kernel under a policy on work arrays; the last argument is the table of all addresses."""
+Solve = Callable[[Policy, Work, int], int]
+"""Runs the kernel under a policy on work arrays; the last argument is where the table of all addresses is."""
 
 
 def _native_solve() -> Solve:
     from rer_numba.native import load_native
 
     function = load_native()
-    return lambda _policy, _work, table: function(table.__array_interface__["data"][0])
+    return lambda _policy, _work, table: function(table)
 
 
 def _jit_solve(engine: Engine) -> Solve:
+    import numpy as np
+
     from rer_numba import kernels
+    from rer_numba.policy_arrays import POLICY_DTYPES
 
-    # mapped columns are read-only, which is another type to Numba: copies keep one signature for each kernel
-    columns = [np.array(array) for array in engine.columns]
+    def copied(columns: list[Any], dtypes: list[str]) -> list[Any]:
+        # what cannot be written is another type to Numba: copies keep one signature for each kernel
+        return [np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)]
 
-    def solve(policy: Policy, work: Work, _table: IntArray) -> int:
-        return int(kernels.solve(kernels.Columns(*columns, *map(np.array, policy.arrays)), work))
+    columns = copied(engine.columns, [column.dtype for column in schema.KERNEL_COLUMNS])
+
+    def solve(policy: Policy, work: Work, _table: int) -> int:
+        views: list[memoryview[int]] = list(work)
+        arrays = Work(*[np.ndarray(len(view), kind.dtype, view) for view, kind in zip(views, WORK, strict=True)])
+        return int(kernels.solve(kernels.Columns(*columns, *copied([*policy.arrays], POLICY_DTYPES)), arrays))
 
     return solve
 
@@ -113,17 +123,18 @@ class Session:
         if needed > MAX_WORK_BYTES:
             raise SolveLimitError("bytes of work arrays", needed, MAX_WORK_BYTES)
         self.sizes = sizes
-        self.work = state.make_work(sizes)
+        self.work = make_work(sizes)
         self.head = self.work.head
         self.policy = self.engine.default_policy
         arrays = [*self.engine.columns, *self.policy.arrays, *self.work]
-        self._table = np.array(_addresses(arrays), np.int64)
+        self._table = array("q", addresses(arrays))
+        self._place = self._table.buffer_info()[0]
 
     def _use(self, policy: Policy) -> None:
         """Put a policy's arrays and flags where the kernel finds them."""
         if policy is not self.policy or policy.orders_pairs:  # the pairs of a policy grow
             first = len(self.engine.columns)
-            self._table[first : first + len(policy.arrays)] = _addresses([*policy.arrays])
+            self._table[first : first + len(policy.arrays)] = array("q", addresses(policy.arrays))
             self.policy = policy
         self.head[state.FILTERS] = policy.filters
         self.head[state.ASKS_FILTER] = policy.asks_filter
@@ -172,7 +183,7 @@ class Session:
             head[state.ERROR_ON_MISSING] = error_on_missing
             head[state.STOP_AT_FAIL] = stop_at_fail
             self._use(policy or self.engine.default_policy)
-            status = self.engine.solve(self.policy, self.work, self._table)
+            status = self.engine.solve(self.policy, self.work, self._place)
             if status != state.NEED_ROOM:
                 return status
             self._allocate(self.sizes.grown(int(head[NEEDED_ROOM])))
@@ -191,10 +202,10 @@ class Session:
         if sizes is not self.sizes:
             self._allocate(sizes)
         work, head = self.work, self.head
-        work.request_family[:n] = request.families
-        work.request_flags[:n] = request.flags
-        work.request_cut_offsets[: n + 1] = request.cut_offsets
-        work.cut[: len(request.cuts)] = request.cuts
+        work.request_family[:n] = array("i", request.families)
+        work.request_flags[:n] = array("i", request.flags)
+        work.request_cut_offsets[: n + 1] = array("i", request.cut_offsets)
+        work.cut[: len(request.cuts)] = array("q", request.cuts)
         head[state.N_FAMILIES] = sizes.family - sizes.request
         head[state.MAX_WORDS] = sizes.max_words
         head[state.N_REQUESTS] = n

@@ -19,7 +19,7 @@ from rer_numba._jit import kernel
 from rer_numba.extraction import extract, settle
 from rer_numba.finalise import finalise
 from rer_numba.lookup import forget_loads, look_up
-from rer_numba.policy import POLICY, POLICY_DTYPES
+from rer_numba.policy_arrays import POLICY, POLICY_DTYPES
 from rer_numba.ranges import mask_of_range
 from rer_numba.reduction import reduce
 from rer_numba.schema import CONFLICT, KERNEL_COLUMNS, NONE

@@ -18,17 +18,17 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
-from rer_numba.encode import FactsDraft, Source
-from rer_numba.facts import Error, Facts, facts_of_tables
-from rer_numba.link import link
 from rer_numba.packages import BrokenValue, PackageData
-from rer_numba.paths.sources import Sources
 from rer_numba.requests import Lookup
-from rer_numba.schema import NONE, IntArray, Tables
+from rer_numba.schema import NONE, Tables
+from rer_numba.views import Views, tables_of, views_of
+
+if TYPE_CHECKING:  # where everything is published nothing is linked, and numpy is not needed
+    from rer_numba.encode import FactsDraft
+    from rer_numba.facts import Error, Facts
 
 UNREAD = "UnreadError"
 """The type of both marks. No solve that counts ever ends with it."""
@@ -88,36 +88,40 @@ class Encoded:
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
     paths : sequence of int
         Number of the path of each of their locations.
     """
 
-    def __init__(self, tables: Tables, paths: Sequence[int]) -> None:
-        self.tables = tables
-        self.lookup = Lookup(tables)
-        self._paths = np.array(paths, np.int64)
+    def __init__(self, tables: Tables | Views, paths: Sequence[int]) -> None:
+        self._views = views_of(tables)
+        self._paths = paths
+        self.lookup = Lookup(self._views)
 
     def has(self, name: str) -> bool:
         """Tell whether they have packages of a family, or an error for it."""
         family = self.lookup.family(name)
         if family < 0:
             return False
-        first, last = self.tables.family_package_offsets[family : family + 2].tolist()
-        return first < last or int(self.tables.family_error[family]) != NONE
+        first, last = self._views.family_package_offsets[family : family + 2]
+        return first < last or self._views.family_error[family] != NONE
 
     def family_errors(self, name: str) -> list[tuple[int, Error]]:
         """(number of a path, what listing a family raises there), if it does."""
         family = self.lookup.family(name)
-        row = NONE if family < 0 else int(self.tables.family_error[family])
+        row = NONE if family < 0 else self._views.family_error[family]
         if row == NONE:
             return []
-        kind, text = self.tables.error_type_text[row], self.tables.error_value_text[row]
-        return [(int(self._paths[0]), (self.lookup.text(kind), self.lookup.text(text)))]
+        kind, text = self._views.error_type_text[row], self._views.error_value_text[row]
+        return [(self._paths[0], (self.lookup.text(kind), self.lookup.text(text)))]
 
     def facts(self, names: Iterable[str] | None = None) -> Facts:
         """What they say of some families, or of all, with `given` and `location` by the numbers of the paths."""
-        tables = self.tables
+        import numpy as np
+
+        from rer_numba.facts import facts_of_tables
+
+        tables = tables_of(self._views)
         families = np.arange(len(tables.family_text))
         if names is not None:
             families = np.array(sorted(row for row in map(self.lookup.family, names) if row >= 0), np.int64)
@@ -125,7 +129,7 @@ class Encoded:
         wanted[families] = True
         of_package = np.repeat(np.arange(len(wanted)), np.diff(tables.family_package_offsets))
         facts = facts_of_tables(tables, np.flatnonzero(wanted[of_package]), families)
-        path = self._paths[facts.packages["location"]]
+        path = np.array(self._paths, np.int64)[facts.packages["location"]]
         facts.packages["location"] = path
         facts.packages["given"] = (path << _PATH_SHIFT) + 2 * facts.packages["given"]
         return facts
@@ -160,12 +164,17 @@ class Partial:
         self.uses_whole_base = False
         self.progress = 0
         self._finder = finder
-        self._sources = Sources(list(locations))
+        self._locations = list(locations)
         self._base = encoded[0] if encoded else None
         self._others = list(encoded[1:])
-        self._draft = FactsDraft()
         self._rows: dict[str, dict[str, int]] = {}
         self._read: dict[str, dict[int, PackageData]] = {}
+
+    @cached_property
+    def _draft(self) -> FactsDraft:
+        from rer_numba.encode import FactsDraft
+
+        return FactsDraft()
 
     # --- listing and reading
 
@@ -182,7 +191,7 @@ class Partial:
         self._read[name] = {}
         for row, listed in enumerate(listing.packages):
             mark = PackageData.as_found(name, listed.version, requires=_MARK)
-            self._draft.add(mark, _given(listed, row) + 1, _source(listed))
+            self._add(mark, listed, _given(listed, row) + 1)
         return bool(listing.packages) or any(other.has(name) for other in self._others)
 
     def listed(self, name: str, version: str) -> Listed | None:
@@ -197,9 +206,14 @@ class Partial:
         for row in wanted:
             listed = self.listings[name].packages[row]
             package = known[row] = self._finder.read(name, listed)
-            self._draft.add(package, _given(listed, row), _source(listed))
+            self._add(package, listed, _given(listed, row))
         self.progress += len(wanted)
         return bool(wanted)
+
+    def _add(self, package: PackageData, listed: Listed, given: int) -> None:
+        from rer_numba.encode import Source
+
+        self._draft.add(package, given, Source(listed.path, NONE, NONE, NONE))
 
     def read_version(self, name: str, version: str) -> bool:
         """Read one package, if the finder has it and it is not read yet."""
@@ -214,6 +228,9 @@ class Partial:
 
     def tables(self) -> Tables:
         """Everything so far, with marks for what is not read."""
+        from rer_numba.link import link
+        from rer_numba.paths.sources import Sources
+
         facts = self._draft.facts()
         parts = [facts, *(other.facts(self.listings) for other in self._others)]
         families = {*facts.names}
@@ -226,7 +243,7 @@ class Partial:
         self.unlisted = {name for name in families if not name.startswith(".") and name not in self.listings}
         marks = dict.fromkeys(self.unlisted, (_MARK.error_type, _MARK.text))
         facts.family_errors = {**marks, **self._family_errors()}  # they count more than those of the parts that follow
-        return link(parts, self._sources)
+        return link(parts, Sources(self._locations))
 
     def _family_errors(self) -> dict[str, Error]:
         """What listing raises, of those families that are listed: the error on the earliest path."""
@@ -241,19 +258,11 @@ class Partial:
         return found
 
 
-def unread_packages(tables: Tables) -> IntArray:
-    """For each package whether it carries the mark."""
-    lookup = Lookup(tables)
-    kinds = tables.error_type_text.tolist()
-    marks = [row for row, text in enumerate(kinds) if lookup.text(text) == UNREAD]
-    first_variants = tables.package_variant_offsets[:-1]
-    found: IntArray = np.isin(tables.variant_error[first_variants], np.array(marks, np.int64))
-    return found
+def unread_marks(views: Views) -> set[int]:
+    """The errors that stand for a package that is not read: rows of `error_type_text`."""
+    lookup = Lookup(views)
+    return {row for row, text in enumerate(views.error_type_text) if lookup.text(text) == UNREAD}
 
 
 def _given(listed: Listed, row: int) -> int:
     return (listed.path << _PATH_SHIFT) + 2 * row
-
-
-def _source(listed: Listed) -> Source:
-    return Source(listed.path, NONE, NONE, NONE)

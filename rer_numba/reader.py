@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from functools import lru_cache
 
 from rer_numba import schema
 from rer_numba.requests import REMEMBERED, Lookup
 from rer_numba.requirements import Requirement
-from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, IntArray, Tables
+from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, Tables
 from rer_numba.uris import join_uri
 from rer_numba.version_order import Bound, Cut, Version
 from rer_numba.versions import VersionRange
+from rer_numba.views import Views
 
 
 class Reader(Lookup):
@@ -19,13 +22,14 @@ class Reader(Lookup):
     Numbers are rows: `variant` of `variant_package`, `package` of `package_version_rank`, and so on.
     """
 
-    def __init__(self, tables: Tables, building: bool = False) -> None:
+    def __init__(self, tables: Tables | Views, building: bool = False) -> None:
         super().__init__(tables)
-        self._tables = tables
-        prefix = schema.BUILDING if building and len(tables.building_variant_requirement_offsets) else ""
-        self.variant_requirement_offsets = getattr(tables, prefix + "variant_requirement_offsets")
-        self.variant_requirement = getattr(tables, prefix + "variant_requirement")
-        self._variant_error = getattr(tables, prefix + "variant_error")
+        prefix = schema.BUILDING if building and len(self._tables.building_variant_requirement_offsets) else ""
+        self.variant_requirement_offsets: memoryview[int] = getattr(
+            self._tables, prefix + "variant_requirement_offsets"
+        )
+        self.variant_requirement: memoryview[int] = getattr(self._tables, prefix + "variant_requirement")
+        self._variant_error: memoryview[int] = getattr(self._tables, prefix + "variant_error")
         self.requirement = lru_cache(maxsize=REMEMBERED)(self._requirement)
         self.requirement_text = lru_cache(maxsize=REMEMBERED)(self._requirement_text)
         self._variant_names: dict[int, tuple[str, str, int | None]] = {}
@@ -61,19 +65,18 @@ class Reader(Lookup):
 
     def variant_package(self, variant: int) -> int:
         """The package of a variant."""
-        return int(self._tables.variant_package[variant])
+        return self._tables.variant_package[variant]
 
     def variant_index(self, variant: int) -> int | None:
         """The index of a variant; None when the package has no variants."""
         package = self._tables.variant_package[variant]
         if not self._tables.package_indexed[package]:
             return None
-        return int(variant - self._tables.package_variant_offsets[package])
+        return variant - self._tables.package_variant_offsets[package]
 
     def package_family_name(self, package: int) -> str:
         """The name of a package's family."""
-        offsets = self._tables.family_package_offsets
-        return self.family_name(int(offsets.searchsorted(package, side="right")) - 1)
+        return self.family_name(bisect_right(self._tables.family_package_offsets, package) - 1)
 
     def package_version(self, package: int) -> str:
         """The version as the package spells it."""
@@ -90,31 +93,30 @@ class Reader(Lookup):
 
     def given_rank(self, package: int) -> int:
         """Its place in the order the family was handed in."""
-        return int(self._tables.package_given_rank[package])
+        return self._tables.package_given_rank[package]
 
     def package_error(self, package: int) -> int:
         """The error that loading it raises, or NONE."""
-        return int(self._tables.package_error[package])
+        return self._tables.package_error[package]
 
     def family_error(self, family: int) -> int:
         """The error that listing a family raises, or NONE."""
-        return int(self._tables.family_error[family])
+        return self._tables.family_error[family]
 
     def variant_error(self, variant: int) -> int:
         """The error that looking at its requirements raises, or NONE."""
-        return int(self._variant_error[variant])
+        return self._variant_error[variant]
 
     def error(self, row: int) -> tuple[str, str]:
         """(class name, text) of an error."""
         return self.text(self._tables.error_type_text[row]), self.text(self._tables.error_value_text[row])
 
-    def mask_variants(self, family: int, words: IntArray, start: int) -> list[int]:
+    def mask_variants(self, family: int, words: Sequence[int], start: int) -> list[int]:
         """The variants of a mask that stands in `words` from `start`."""
-        first = int(self._tables.family_variant_offsets[family])
-        n = int(self._tables.family_variant_offsets[family + 1]) - first
+        first, last = self._tables.family_variant_offsets[family : family + 2]
         found = []
-        for k in range(schema.words_for(n)):
-            bits = int(words[start + k])
+        for k in range(schema.words_for(last - first)):
+            bits = words[start + k]
             while bits:
                 low = bits & -bits
                 found.append(first + 64 * k + low.bit_length() - 1)
@@ -126,7 +128,7 @@ class Reader(Lookup):
     def variant_requirement_ids(self, variant: int) -> list[int]:
         """The requirements of a variant, in rez's order."""
         start, end = self.variant_requirement_offsets[variant : variant + 2]
-        return self.variant_requirement[start:end].tolist()  # type: ignore[no-any-return]
+        return self.variant_requirement[start:end].tolist()
 
     def variant_requirements(self, variant: int) -> list[Requirement]:
         """The requirements of a variant, in rez's order."""
@@ -149,7 +151,7 @@ class Reader(Lookup):
         if str(requirement) == text:
             return requirement
         # a merged range can hold intervals that touch, which reading its text again would join
-        return requirement.with_range(self._range(int(self._tables.requirement_range[row])))
+        return requirement.with_range(self._range(self._tables.requirement_range[row]))
 
     def _range(self, row: int) -> VersionRange:
         start, end = self._tables.range_offsets[row : row + 2]

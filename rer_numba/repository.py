@@ -13,15 +13,16 @@ from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PackageData
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
-from rer_numba.schema import Tables
 from rer_numba.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rer_numba.broken import Broken
     from rer_numba.paths.settings import PathSettings
     from rer_numba.progress import OnProgress
+    from rer_numba.schema import Tables
     from rer_numba.storage import Refreshed
     from rer_numba.store import OpenedFile
+    from rer_numba.views import Views
 
 Check = Literal["strict", "release", "frozen"]
 OnStale = Literal["refresh", "warn", "error"]
@@ -58,7 +59,7 @@ class Repository:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: Tables | Views,
         *,
         paths: Sequence[str] = (),
         options: SolveOptions | None = None,
@@ -80,10 +81,15 @@ class Repository:
 
     @property
     def tables(self) -> Tables:
-        """The columns, read-only."""
+        """The columns as numpy arrays, read-only."""
         return self._snapshot.tables
 
-    def _snapshot_of(self, tables: Tables, checked: Check = "frozen") -> Snapshot:
+    @property
+    def views(self) -> Views:
+        """The columns as memoryviews."""
+        return self._snapshot.views
+
+    def _snapshot_of(self, tables: Tables | Views, checked: Check = "frozen") -> Snapshot:
         """Tables to solve from; `checked` is how they have been compared with the folders just now."""
         if self.path_settings is None or self._check == "frozen" or checked in ("strict", self._check):
             return Snapshot(tables)
@@ -91,12 +97,12 @@ class Repository:
 
         return Snapshot(tables, Guard(tables, self.path_settings, self._check, self.paths))
 
-    def use(self, tables: Tables, checked: Check = "frozen") -> None:
+    def use(self, tables: Tables | Views, checked: Check = "frozen") -> None:
         """Solve from other tables from now on. Solves that have begun go on with the old ones.
 
         Parameters
         ----------
-        tables : Tables
+        tables : Tables or Views
         checked : {"strict", "release", "frozen"}
             How they have been compared with the folders just now. As in rez, what a process has looked at once does not
             change for it.
@@ -105,7 +111,7 @@ class Repository:
 
     def adopt(self, opened: OpenedFile, file: str) -> None:
         """Take what another process has written to our path."""
-        self.use(opened.tables)
+        self.use(opened.views)
         self.file, self.fingerprint, self.metadata = file, opened.fingerprint, opened.metadata
 
     # --- making
@@ -305,8 +311,8 @@ class Repository:
         return _reopen, (self.path, self.file, self.fingerprint, self.options, self._check, self._on_stale)
 
     def __repr__(self) -> str:
-        tables = self.tables
-        return f"<Repository {len(tables.package_version_rank)} packages, {len(tables.variant_package)} variants>"
+        views = self.views
+        return f"<Repository {len(views.package_version_rank)} packages, {len(views.variant_package)} variants>"
 
     def broken(self) -> list[Broken]:
         """List what a solve raises when it touches it: families, packages and variants."""

@@ -17,6 +17,7 @@ from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, Tables
 from rer_numba.state import EPHEMERAL_REQUEST, NO_RANGE
 from rer_numba.version_order import Version
 from rer_numba.versions import VersionRange
+from rer_numba.views import Views, views_of
 
 # how many texts, names and so on a repository remembers at a time
 REMEMBERED = 1 << 16
@@ -76,15 +77,15 @@ class Lookup:
     so they are found by bisection, and remembered.
     """
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-        self._text_bytes = memoryview(tables.text_bytes)  # type: ignore[arg-type]
-        self._key_bytes = memoryview(tables.version_key)  # type: ignore[arg-type]
+    def __init__(self, tables: Tables | Views) -> None:
+        self._tables = views_of(tables)
+        self._text_bytes = self._tables.text_bytes
+        self._key_bytes = self._tables.version_key
         self._families: dict[str, int] = {}
         self._rows: dict[str, tuple[int, int, list[int] | None]] = {}
         self._places: dict[bytes, tuple[int, bool]] = {}
-        self.n_families = len(tables.family_text)
-        self._n_versions = len(tables.version_text)
+        self.n_families = len(self._tables.family_text)
+        self._n_versions = len(self._tables.version_text)
 
     def text(self, text_id: int) -> str:
         """A string of the pool."""

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-FORMAT_MAJOR = 2
+FORMAT_MAJOR = 3
 FORMAT_MINOR = 0
 
 NONE = -1
@@ -43,6 +43,19 @@ HAS_BROKEN_VARIANT = 1
 HAS_BROKEN_PACKAGE = 2
 EPHEMERAL = 4
 BROKEN_FAMILY = 8
+
+
+FORMATS = {
+    "int8": "b",
+    "uint8": "B",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
+}
+"""Integer types as numpy calls them, and as `array` and `memoryview` do."""
 
 
 class Column(NamedTuple):
@@ -368,6 +381,8 @@ COLUMNS: tuple[Column, ...] = _FACTS + _REQUIRES + tuple(map(_as_building, _REQU
 COLUMN_BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     IntArray: TypeAlias = NDArray[Any]
@@ -383,22 +398,11 @@ class Tables(namedtuple("Tables", [column.name for column in COLUMNS])):  # type
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> IntArray: ...
+        def __iter__(self) -> Iterator[IntArray]: ...  # type: ignore[override]
         def _replace(self, **columns: IntArray) -> Tables: ...
 
 
 KERNEL_COLUMNS: tuple[Column, ...] = tuple(column for column in _FACTS + _REQUIRES if column.kernel)
-
-
-def kernel_arrays(tables: Tables, building: bool) -> list[IntArray]:
-    """The columns the kernel reads, in the order of `KERNEL_COLUMNS`.
-
-    Parameters
-    ----------
-    building : bool
-        Take the requirements with ``build_requires`` joined in. When no package has any, the plain ones are the same.
-    """
-    prefix = BUILDING if building and len(tables.building_variant_requirement_offsets) else ""
-    return [getattr(tables, prefix + column.name if column.requires else column.name) for column in KERNEL_COLUMNS]
 
 
 def count(tables: Tables, name: str) -> int:

@@ -70,6 +70,7 @@ METADATA = {
     "rer.created": "When it was written, UTC.",
     "rer.encoder": "The rer-numba that wrote it.",
     "rer.crc32": "`name=checksum` for each column, separated by spaces: zlib's CRC-32 of the values, hexadecimal.",
+    "rer.longest": "How many variants the family has, and the package, that has the most.",
     "rer.metadata_crc32": "The same over all other entries, as `key=value` lines sorted by key. Every MAJOR keeps this "
     "rule.",
     "rer.paths": "What messages say was searched, one path a line.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
@@ -14,13 +15,14 @@ from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
 from rer_numba.requirements import RequirementList
 from rer_numba.results import SolveResult
-from rer_numba.schema import Tables
+from rer_numba.views import Views, tables_of, views_of
 
 if TYPE_CHECKING:
     from rer_numba.compile_policy import Policies
     from rer_numba.explain import Explainer
     from rer_numba.paths.guard import Guard
     from rer_numba.policy import Policy
+    from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
     from rer_numba.touched import Touched
 
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 class _View:
     """A repository as one kind of solve sees it: with or without build_requires."""
 
-    def __init__(self, tables: Tables, building: bool) -> None:
-        self.reader = Reader(tables, building)
-        self.engine = Engine(tables, building)
-        self.tables = tables
+    def __init__(self, views: Views, building: bool) -> None:
+        self.reader = Reader(views, building)
+        self.engine = Engine(views, building)
+        self.views = views
         self._idle: list[Session] = []
         self._policies: Policies | None = None
 
@@ -42,7 +44,7 @@ class _View:
         if self._policies is None:
             from rer_numba.compile_policy import Policies
 
-            self._policies = Policies(self.tables, self.reader)
+            self._policies = Policies(tables_of(self.views), self.reader)
         return self._policies.get(options)
 
     def take(self) -> Session:
@@ -62,23 +64,28 @@ class Snapshot:
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
         Checked ones.
     guard : Guard, optional
         Looks whether what a solve touches is still as it was encoded.
     """
 
-    def __init__(self, tables: Tables, guard: Guard | None = None) -> None:
-        self.tables = tables
+    def __init__(self, tables: Tables | Views, guard: Guard | None = None) -> None:
+        self.views = views_of(tables)
         self.guard = guard
-        self._views: dict[bool, _View] = {}
+        self._kinds: dict[bool, _View] = {}
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The columns as numpy arrays."""
+        return tables_of(self.views)
 
     def view(self, building: bool) -> _View:
         """The repository with or without build_requires."""
-        building = building and bool(len(self.tables.building_variant_requirement_offsets))
-        view = self._views.get(building)
+        building = building and bool(len(self.views.building_variant_requirement_offsets))
+        view = self._kinds.get(building)
         if view is None:
-            view = self._views[building] = _View(self.tables, building)
+            view = self._kinds[building] = _View(self.views, building)
         return view
 
     def begin(self, request: RequirementList, options: SolveOptions, searched: Sequence[str]) -> Solve:
@@ -209,8 +216,8 @@ class Solve:
             self._session = None  # nobody can go on from there, not even another solve
             raise
         self.seconds += time.perf_counter() - start
-        self.num_solves = int(self.session.head[state.NUM_SOLVES])
-        self.num_fails = int(self.session.head[state.NUM_FAILS])
+        self.num_solves = self.session.head[state.NUM_SOLVES]
+        self.num_fails = self.session.head[state.NUM_FAILS]
         return self.status
 
     def _run(self, to_step: int, to_fail: int) -> int:
@@ -233,9 +240,8 @@ class Solve:
             resume = False
 
     def _ask(self, session: Session) -> None:
-        family = int(session.head[state.REASON_FAMILY])
-        variants = self.view.reader.mask_variants(family, session.work.scratch, 0)
-        self.asked_packages = set(self.view.tables.variant_package[variants].tolist())
+        variants = self.view.reader.mask_variants(session.head[state.REASON_FAMILY], session.work.scratch, 0)
+        self.asked_packages = set(map(self.view.reader.variant_package, variants))
         assert self.policy is not None
         self.policy.ask(variants)
 
@@ -277,7 +283,7 @@ class Solve:
         found = self.touched()
         more = set(self.asked_packages)
         if self.policy is not None and self.policy.orders_by_time:
-            offsets = self.view.tables.family_package_offsets
+            offsets = self.view.views.family_package_offsets
             for family in found.families:
                 if not isinstance(family, str):
                     more.update(range(*offsets[family : family + 2].tolist()))
@@ -294,12 +300,16 @@ class Solve:
         """The resolved ephemerals in rez's order, after SOLVED."""
         session = self.session
         n = session.head[state.N_RESULTS]
-        variants = session.work.result_variant[:n]
-        if n == 0 or variants.min() >= 0:
+        variants = session.work.result_variant[:n].tolist()
+        if not variants or min(variants) >= 0:
             return []
         explainer = self.explainer()
-        positions = session.work.result_scope[:n][variants < 0].tolist()
-        return [str(explainer.ephemeral(position)) for position in positions]
+        positions = session.work.result_scope[:n].tolist()
+        return [
+            str(explainer.ephemeral(position))
+            for position, variant in zip(positions, variants, strict=True)
+            if variant < 0
+        ]
 
     def failure_text(self, number: int = 1) -> str:
         """The description of a failure, counted from 1; rez reports the first. It is solved again up to there."""

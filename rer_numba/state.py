@@ -26,11 +26,8 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from rer_numba.schema import IntArray
-
+    from collections.abc import Iterator
 
 # --- head: the scalars of a solve, by place
 (
@@ -220,10 +217,12 @@ class Work(namedtuple("Work", [array.name for array in WORK])):  # type: ignore[
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> IntArray: ...
+        def __getattr__(self, name: str) -> memoryview[int]: ...
+        def __iter__(self) -> Iterator[memoryview[int]]: ...  # type: ignore[override]
 
 
 WORK_DTYPES = [array.dtype for array in WORK]
+ITEM_SIZES = {"uint8": 1, "int32": 4, "int64": 8, "uint64": 8}
 
 
 class Sizes(NamedTuple):
@@ -272,11 +271,4 @@ class Sizes(NamedTuple):
 
     def bytes_needed(self) -> int:
         """Size of all work arrays in bytes."""
-        return sum(length * np.dtype(array.dtype).itemsize for array, length in zip(WORK, self.lengths(), strict=True))
-
-
-def make_work(sizes: Sizes) -> Work:
-    """Zeroed work arrays. Untouched pages cost nothing, so room for a large repository is free until it is used."""
-    work = Work(*[np.zeros(length, array.dtype) for array, length in zip(WORK, sizes.lengths(), strict=True)])
-    work.room[:] = list(sizes.groups.values())
-    return work
+        return sum(length * ITEM_SIZES[array.dtype] for array, length in zip(WORK, self.lengths(), strict=True))

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rer_numba import generations, store
+from rer_numba import store
 from rer_numba.errors import RerError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
-from rer_numba.publish import replace_file
 from rer_numba.tell import tell_once
 
 if TYPE_CHECKING:
@@ -51,12 +50,17 @@ class Refreshed(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------- the file
 def save(repository: Repository, path: str | os.PathLike[str]) -> None:
     """Write a repository to a file or a folder of generations, and remember where."""
+    from rer_numba import generations
+
     with generations.lock_target(path, on_wait=_tell_who):
         _write(repository, os.path.abspath(path))
 
 
 def _write(repository: Repository, path: str) -> None:
     """Write to where we hold the lock."""
+    from rer_numba import generations
+    from rer_numba.publish import replace_file
+
     entries = {**repository.metadata, PATHS: "\n".join(repository.paths)}
     for name in (OPTIONS, PATH_SETTINGS):
         entries.pop(name, None)
@@ -106,7 +110,7 @@ def open_repository(
     options = opened.metadata.get(OPTIONS)
     settings = opened.metadata.get(PATH_SETTINGS)
     repository = kind(
-        opened.tables,
+        opened.views,
         paths=paths.split("\n") if paths else (),
         options=None if options is None else SolveOptions.from_json(options, f"{os.fspath(path)}: stored options"),
         path_settings=None if settings is None else PathSettings.from_json(settings),
@@ -122,6 +126,8 @@ def _read(path: str | os.PathLike[str], verify: Literal["once", "always", "never
     """Read a file, or the current generation of a folder."""
     if not os.path.isdir(path):
         return store.read(path, verify=verify), os.path.abspath(path)
+    from rer_numba import generations
+
     return generations.open_current(path, lambda file: (store.read(file, verify=verify), os.path.abspath(file)))
 
 
@@ -159,6 +165,8 @@ def refresh(
 @contextmanager
 def _lock(path: str, *, must: bool) -> Iterator[Lock | None]:
     """Hold the lock of a file; None if it may not be written, and need not."""
+    from rer_numba import generations
+
     try:
         lock = generations.lock_target(path, on_wait=_tell_who)
     except OSError:

@@ -13,6 +13,7 @@ Metadata of the schema
 ``rer.created``          When it was written, UTC.
 ``rer.encoder``          The rer-numba that wrote it.
 ``rer.crc32``            ``name=checksum`` for each column, since Arrow has no checksums.
+``rer.longest``          Variants of the family and of the package that has the most.
 ``rer.metadata_crc32``   Checksum of all other entries.
 
 The caller's own entries lie beside them.
@@ -26,18 +27,15 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
-
-import numpy as np
 
 from rer_numba import verified
 from rer_numba.arrow_file import ArrowFile, ArrowFileError
-from rer_numba.checks import check
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RepositoryVersionError
 from rer_numba.hashing import blake2b
-from rer_numba.publish import replace_file
-from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, IntArray, Tables
+from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, FORMATS, Tables
+from rer_numba.views import Longest, Views, longest_of, tables_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +45,7 @@ FINGERPRINT = "rer.fingerprint"
 CREATED = "rer.created"
 ENCODER = "rer.encoder"
 COLUMN_CHECKSUMS = "rer.crc32"
+LONGEST = "rer.longest"
 METADATA_CHECKSUM = "rer.metadata_crc32"
 
 _OWN_FORMAT = f"{FORMAT_MAJOR}.{FORMAT_MINOR}"
@@ -58,8 +57,8 @@ class OpenedFile(NamedTuple):
 
     Attributes
     ----------
-    tables : Tables
-        Read-only arrays on the mapped file. Each of them keeps the mapping alive; there is nothing to close.
+    views : Views
+        Of the mapped file, read-only. Each of them keeps the mapping alive; there is nothing to close.
     metadata : dict of str to str
         The caller's entries and those of this module.
     fingerprint : str
@@ -68,10 +67,15 @@ class OpenedFile(NamedTuple):
         Of the file, in bytes.
     """
 
-    tables: Tables
+    views: Views
     metadata: dict[str, str]
     fingerprint: str
     size: int
+
+    @property
+    def tables(self) -> Tables:
+        """The views as numpy arrays."""
+        return tables_of(self.views)
 
 
 class Prepared(NamedTuple):
@@ -121,6 +125,8 @@ def write(tables: Tables, path: str | os.PathLike[str], metadata: Mapping[str, s
         The old file cannot be replaced. On Windows that is so while any process has it open; elsewhere it never is.
     """
     prepared = prepare(tables, metadata)
+    from rer_numba.publish import replace_file
+
     replace_file(path, prepared.fill)
     return prepared.fingerprint
 
@@ -133,11 +139,13 @@ def prepare(tables: Tables, metadata: Mapping[str, str]) -> Prepared:
     ValueError
         The tables are not valid, or an entry of `metadata` cannot be written as UTF-8.
     """
+    from rer_numba.checks import check
+
     problem = check(tables)
     if problem:
         raise ValueError(f"the tables are not valid: {problem}")
     arrays = _contiguous(tables)
-    entries = {**metadata, **_own_metadata(arrays)}
+    entries = {**metadata, **_own_metadata(arrays), LONGEST: _longest_text(longest_of(tables))}
     entries[METADATA_CHECKSUM] = _metadata_checksum(entries)
 
     def fill(file: BinaryIO) -> None:
@@ -179,15 +187,15 @@ def read(path: str | os.PathLike[str], *, verify: Literal["once", "always", "nev
     try:
         file = ArrowFile(buffer)
         _require_format(path, file.metadata)
-        tables = Tables(*_ordered(file.columns()))
+        views = _views(file)
         checksum = file.metadata[METADATA_CHECKSUM]
         if verify == "always" or (verify == "once" and not (settled and verified.is_known(identity, checksum))):
-            _verify(tables, file.metadata)
+            _verify(views, file.metadata)
             if settled:
                 verified.remember(identity, checksum)
     except ArrowFileError as error:
         raise RepositoryCorruptError(path, str(error), ENCODE_AGAIN) from None
-    return OpenedFile(tables, file.metadata, file.metadata[FINGERPRINT], len(buffer))
+    return OpenedFile(views, file.metadata, file.metadata[FINGERPRINT], len(buffer))
 
 
 def fingerprint(tables: Tables) -> str:
@@ -201,27 +209,29 @@ def fingerprint(tables: Tables) -> str:
 # writing
 
 
-def _contiguous(tables: Tables) -> list[IntArray]:
+def _contiguous(tables: Tables) -> list[Any]:
+    import numpy as np
+
     return [np.ascontiguousarray(getattr(tables, column.name)) for column in COLUMNS]
 
 
-def _fingerprint(arrays: list[IntArray]) -> str:
+def _fingerprint(arrays: Sequence[Any]) -> str:
     digest = blake2b(digest_size=16)
     for column, array in zip(COLUMNS, arrays, strict=True):
         if not column.source:
             digest.update(f"{column.name} {column.dtype} {len(array)}\n".encode())
-            digest.update(array.data)
+            digest.update(memoryview(array))
     return digest.hexdigest()
 
 
-def _own_metadata(arrays: list[IntArray]) -> dict[str, str]:
+def _own_metadata(arrays: Sequence[Any]) -> dict[str, str]:
     return {
         FORMAT: _OWN_FORMAT,
         FINGERPRINT: _fingerprint(arrays),
         CREATED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         ENCODER: _encoder(),
         COLUMN_CHECKSUMS: " ".join(
-            f"{column.name}={zlib.crc32(array.data):08x}" for column, array in zip(COLUMNS, arrays, strict=True)
+            f"{column.name}={zlib.crc32(array):08x}" for column, array in zip(COLUMNS, arrays, strict=True)
         ),
     }
 
@@ -240,7 +250,7 @@ def _metadata_checksum(entries: Mapping[str, str]) -> str:
     return f"{zlib.crc32(text.encode('utf-8')):08x}"
 
 
-def _write_arrow(file: BinaryIO, arrays: list[IntArray], entries: dict[str, str]) -> None:
+def _write_arrow(file: BinaryIO, arrays: Sequence[Any], entries: dict[str, str]) -> None:
     import pyarrow as pa
     from pyarrow import ipc
 
@@ -252,10 +262,10 @@ def _write_arrow(file: BinaryIO, arrays: list[IntArray], entries: dict[str, str]
         writer.write_batch(batch)
 
 
-def _as_list(pa: Any, array: IntArray) -> pa.LargeListArray:
+def _as_list(pa: Any, array: Any) -> pa.LargeListArray:
     """A list array with one row, which is the whole array; no copy."""
     values = pa.array(array)
-    offsets = pa.array(np.array([0, len(array)], dtype=np.int64))
+    offsets = pa.array([0, len(array)], pa.int64())
     kind = pa.large_list(pa.field("item", values.type, nullable=False))
     return pa.LargeListArray.from_arrays(offsets, values, type=kind)
 
@@ -301,33 +311,53 @@ def _require_format(path: str | os.PathLike[str], metadata: dict[str, str]) -> N
         raise ArrowFileError("is damaged: it has no fingerprint")
 
 
-def _ordered(columns: dict[str, IntArray | None]) -> list[IntArray]:
-    """The arrays of `COLUMNS`, of the right types."""
-    arrays = []
+def _views(file: ArrowFile) -> Views:
+    """The columns of `COLUMNS`, of the right types."""
+    columns = file.columns()
+    views = []
     for column in COLUMNS:
         if column.name not in columns:
             raise ArrowFileError(f"has no column {column.name}")
-        array = columns[column.name]
-        if array is None or array.dtype != column.dtype:
-            kind = "no list of integers" if array is None else f"a list of {array.dtype}"
+        view = columns[column.name]
+        if view is None or view.format != FORMATS[column.dtype]:
+            names = {short: name for name, short in FORMATS.items()}
+            kind = "no list of integers" if view is None else f"a list of {names[view.format]}"
             raise ArrowFileError(f"has a column {column.name} that is {kind}, not a list of {column.dtype}")
-        arrays.append(array)
-    return arrays
+        views.append(view)
+    found = Views(*views)
+    found.longest = _longest(file.metadata)
+    return found
 
 
-def _verify(tables: Tables, metadata: dict[str, str]) -> None:
+def _longest_text(longest: Longest) -> str:
+    return " ".join(map(str, longest))
+
+
+def _longest(metadata: Mapping[str, str]) -> Longest:
+    numbers = metadata.get(LONGEST, "").split(" ")
+    if len(numbers) != len(Longest._fields) or not all(text.isdecimal() and len(text) < 20 for text in numbers):
+        raise ArrowFileError(f"is damaged: its entry {LONGEST} is {metadata.get(LONGEST)!r}")
+    return Longest(*map(int, numbers))
+
+
+def _verify(views: Views, metadata: dict[str, str]) -> None:
     """Raise unless the tables are undamaged and sound."""
-    _verify_columns(list(tables), metadata)
+    from rer_numba.checks import check
+
+    _verify_columns(views, metadata)
+    tables = tables_of(views)
     # a later MINOR has columns that are not read here, and takes its fingerprint of them too
     if metadata[FORMAT] == _OWN_FORMAT and metadata[FINGERPRINT] != fingerprint(tables):
         raise ArrowFileError("is damaged: its fingerprint is of other tables")
     problem = check(tables)
     if problem:
         raise ArrowFileError(f"is damaged: {problem}")
+    if longest_of(tables) != views.longest:
+        raise ArrowFileError(f"is damaged: its entry {LONGEST} is {metadata[LONGEST]!r}")
 
 
-def _verify_columns(arrays: list[IntArray], metadata: dict[str, str]) -> None:
+def _verify_columns(arrays: Sequence[Any], metadata: dict[str, str]) -> None:
     checksums = dict(item.partition("=")[::2] for item in metadata.get(COLUMN_CHECKSUMS, "").split(" "))
     for column, array in zip(COLUMNS, arrays, strict=True):
-        if checksums.get(column.name) != f"{zlib.crc32(array.data):08x}":
+        if checksums.get(column.name) != f"{zlib.crc32(array):08x}":
             raise ArrowFileError(f"is damaged: the checksum of column {column.name} is wrong")

@@ -5,13 +5,12 @@ The kernels keep a log of it, whatever a solve comes to (`rer_numba.lookup`). He
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple
-
-import numpy as np
 
 from rer_numba import state
 from rer_numba.engine import Session
-from rer_numba.schema import NONE, IntArray
+from rer_numba.schema import NONE
 
 
 class Touched(NamedTuple):
@@ -56,14 +55,15 @@ def touched(session: Session) -> Touched:
     Nothing is read unless somebody asks. Then it costs 0.05 ms for a hundred packages, 0.15 ms for two thousand
     (2026-11).
     """
-    n = int(session.head[state.N_LOADS])
-    families = dict.fromkeys(session.work.load_family[:n].tolist())
-    packages, calls = _packages_in_range(session, n)
+    families = dict.fromkeys(_log(session).families)
+    packages, calls = _packages_in_range(session)
     hidden = _hidden(session, packages)
     if session.head[state.REASON] == state.BROKEN_PACKAGE:
-        packages, hidden = _until_broken(session, packages, hidden, calls)
+        packages = _until_broken(session, packages, hidden, calls)
     return Touched(
-        [_family(session, family) for family in families], packages[~hidden].tolist(), packages[hidden].tolist()
+        [_family(session, family) for family in families],
+        [package for package in packages if package not in hidden],
+        [package for package in packages if package in hidden],
     )
 
 
@@ -71,79 +71,98 @@ class Known:
     """Remembers what earlier solves touched, to tell in 10 us whether a solve touched anything else."""
 
     def __init__(self) -> None:
-        self._families = np.zeros(0, np.bool_)
-        self._variants = np.zeros(0, np.uint64)
+        self._families: set[int] = set()
+        self._entries: set[tuple[int, int]] = set()
+        self._variants: dict[int, int] = {}
 
     def has_all_of(self, session: Session) -> bool:
         """Tell whether everything that the last solve of a session touched has been noted."""
-        families, words, bits = _logged(session)
-        if families.max(initial=-1) >= len(self._families):
-            return False  # the first solve, or a family that only a request knows
-        return bool(self._families[families].all() and not (bits & ~self._variants[words]).any())
+        log = _log(session)
+        if not self._families.issuperset(log.families):
+            return False
+        # most solves look up what others have looked up in the very same way
+        others = set(zip(log.words, log.bits, strict=True)) - self._entries
+        return all(word == NONE or not bits & ~self._variants.get(word, 0) for word, bits in others)
 
     def note(self, session: Session) -> None:
-        """Note everything that the last solve of a session touched."""
-        families, words, bits = _logged(session)
-        n_families = len(session.engine.tables.family_text)
-        if len(self._families) < n_families:
-            self._families = np.zeros(n_families, np.bool_)
-            self._variants = np.zeros(len(session.work.looked_up), np.uint64)
-        self._families[families[families < n_families]] = True
-        np.bitwise_or.at(self._variants, words, bits)
+        """Note everything that the last solve of a session touched. Families that only a request knows are not kept."""
+        log = _log(session)
+        n_families = len(session.engine.views.family_text)
+        self._families.update(family for family in log.families if family < n_families)
+        for word, bits in zip(log.words, log.bits, strict=True):
+            if word != NONE:
+                self._variants[word] = self._variants.get(word, 0) | bits
+            if len(self._entries) < _ENTRIES:
+                self._entries.add((word, bits))
 
 
-def _logged(session: Session) -> tuple[IntArray, IntArray, IntArray]:
-    """(families, words of `looked_up`, new bits in them) of the log."""
-    n, work = int(session.head[state.N_LOADS]), session.work
-    words = work.load_word[:n]
-    found = words != NONE
-    return work.load_family[:n], words[found], work.load_bits[:n][found]
+_ENTRIES = 1 << 16
+"""How many entries of logs are remembered as they were. Only speed hangs on it."""
+
+
+class _Log(NamedTuple):
+    """The log of the last solve, a list for each column of it; see `rer_numba.state`."""
+
+    families: list[int]
+    calls: list[int]
+    words: list[int]
+    bits: list[int]
+
+
+def _log(session: Session) -> _Log:
+    n, work = session.head[state.N_LOADS], session.work
+    return _Log(*(column[:n].tolist() for column in (work.load_family, work.load_call, work.load_word, work.load_bits)))
 
 
 def _family(session: Session, family: int) -> int | str:
     """A family, or the name of one that came with the request; see `Lookup.encode` for their numbers."""
-    n_known = len(session.engine.tables.family_text)
+    n_known = len(session.engine.views.family_text)
     return family if family < n_known else session.request.requirements[family - n_known].name
 
 
-def _packages_in_range(session: Session, n: int) -> tuple[IntArray, IntArray]:
-    """(packages, the look-up that found each) of the first `n` entries of the log, in rez's order."""
-    work, tables = session.work, session.engine.tables
-    (row,) = (work.load_word[:n] != NONE).nonzero()
-    family = work.load_family[row]
-    start = tables.family_variant_offsets[family]
-    first_variant = start + ((work.load_word[row] - (start >> 6) - family) << 6)  # of the word, see lookup.first_word
-    bits = np.unpackbits(work.load_bits[row].astype("<u8").view(np.uint8), bitorder="little")
-    (at,) = bits.view(np.bool_).nonzero()
-    packages = tables.variant_package[first_variant[at >> 6] + (at & 63)]
-    # a package is found with all its variants, which stand side by side
-    is_first = np.ones(len(packages), np.bool_)
-    is_first[1:] = packages[1:] != packages[:-1]
-    packages, calls = packages[is_first], work.load_call[row[at[is_first] >> 6]]
-    order = ((calls.astype(np.int64) << 32) | tables.package_given_rank[packages]).argsort()
-    return packages[order], calls[order]
+def _packages_in_range(session: Session) -> tuple[list[int], dict[int, int]]:
+    """Packages that came into range, in rez's order, and the look-up that found each."""
+    views = session.engine.views
+    found: dict[int, int] = {}
+    for family, call, word, bits in zip(*_log(session), strict=True):
+        if word == NONE:
+            continue
+        start = views.family_variant_offsets[family]
+        first_variant = start + ((word - (start >> 6) - family) << 6)  # of the word, see lookup.first_word
+        left = bits
+        while left:
+            low = left & -left
+            # a package is found with all its variants
+            found.setdefault(views.variant_package[first_variant + low.bit_length() - 1], call)
+            left ^= low
+    given_rank = views.package_given_rank
+    return sorted(found, key=lambda package: (found[package], given_rank[package])), found
 
 
-def _hidden(session: Session, packages: IntArray) -> IntArray:
-    """For each package whether the policy hides it."""
-    policy, tables = session.policy, session.engine.tables
+def _hidden(session: Session, packages: list[int]) -> set[int]:
+    """Those packages that the policy hides."""
+    policy, views = session.policy, session.engine.views
     if not policy.filters:
-        return np.zeros(len(packages), np.bool_)
-    variant = tables.package_variant_offsets[packages]
-    family = tables.family_variant_offsets.searchsorted(variant, side="right") - 1
-    bit = variant - tables.family_variant_offsets[family]
-    word = policy.arrays.seen_mask[policy.arrays.family_word_offsets[family] + (bit >> 6)]
-    is_hidden: IntArray = (word >> (bit & 63).astype(np.uint64)) & np.uint64(1) == 0
-    return is_hidden
+        return set()
+    found = set()
+    for package in packages:
+        variant = views.package_variant_offsets[package]
+        family = bisect_right(views.family_variant_offsets, variant) - 1
+        bit = variant - views.family_variant_offsets[family]
+        word = policy.arrays.seen_mask[policy.arrays.family_word_offsets[family] + (bit >> 6)]
+        if not int(word) >> (bit & 63) & 1:
+            found.add(package)
+    return found
 
 
-def _until_broken(session: Session, packages: IntArray, hidden: IntArray, calls: IntArray) -> tuple[IntArray, IntArray]:
-    """Cut both off after the package that cannot be loaded: the first such one of the last look-up.
+def _until_broken(session: Session, packages: list[int], hidden: set[int], calls: dict[int, int]) -> list[int]:
+    """The packages up to the one that cannot be loaded: the first such one of the last look-up.
 
     rez calls the callback for it, unless a filter must read it before that: then it counts as hidden.
     """
-    broken = (session.engine.tables.package_error[packages] != NONE) & ~hidden & (calls == calls[-1])
-    at = int(broken.argmax())
-    if session.policy.dies_of(int(packages[at])):
-        hidden[at] = True
-    return packages[: at + 1], hidden[: at + 1]
+    errors = session.engine.views.package_error
+    last_call = calls[packages[-1]]
+    broken = next(p for p in packages if errors[p] != NONE and p not in hidden and calls[p] == last_call)
+    if session.policy.dies_of(broken):
+        hidden.add(broken)
+    return packages[: packages.index(broken) + 1]

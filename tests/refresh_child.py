@@ -18,6 +18,7 @@ def main() -> None:
     packages, target = Path(sys.argv[1]), sys.argv[2]
     repository = Repository.open(target, check="frozen")
     number = max(int(version.name) for version in (packages / "one").iterdir())
+    repository.refresh(save=False)  # imports what refreshing needs
     print("ready", flush=True)
     while True:
         number += 1

@@ -23,6 +23,7 @@ from rer_numba import Repository, store
 from rer_numba.arrow_file import ArrowFile
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RerError, RezError, VersionError
 from rer_numba.schema import COLUMNS, Tables
+from rer_numba.views import Views, addresses, tables_of
 
 REQUESTS = [
     ["app"],
@@ -139,27 +140,23 @@ def _with_other_values(data: bytes, rng: random.Random, names: list[str]) -> byt
     places = _column_places(data)
     for name in rng.sample(sorted(places.keys() & set(names)), rng.choice([1, 1, 2])):
         at, array = places[name]
-        size = array.dtype.itemsize
+        size = array.itemsize
         for _ in range(rng.choice([1, 1, 1, 3])):
             row = rng.randrange(len(array))
-            old, other = int(array[row]), int(rng.choice(array))
-            limits = np.iinfo(array.dtype)
+            old, other = array[row], rng.choice(array)
+            limits = np.iinfo(array.format)
             near = [0, 1, -1, old + 1, old - 1, other, other, len(array), old ^ 1 << rng.randrange(8 * size)]
             new = rng.choice([*near, int(limits.max), int(limits.min)]) % (1 << 8 * size)
             copy[at + row * size : at + (row + 1) * size] = new.to_bytes(size, "little")
     return copy
 
 
-def _column_places(data: bytes) -> dict[str, tuple[int, np.ndarray]]:
+def _column_places(data: bytes) -> dict[str, tuple[int, memoryview]]:
     """Where in the file each column begins that is not empty, and its values."""
-    start = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     found = ArrowFile(data).columns()
-    arrays = {column.name: found[column.name] for column in COLUMNS}
-    return {
-        name: (array.__array_interface__["data"][0] - start, array)
-        for name, array in arrays.items()
-        if array is not None and len(array)
-    }
+    columns = {column.name: view for column in COLUMNS if (view := found[column.name])}
+    start, *places = addresses([data, *columns.values()])
+    return {name: (at - start, view) for at, (name, view) in zip(places, columns.items(), strict=True)}
 
 
 def _repair(data: bytearray, *, fingerprint: bool) -> bytes:
@@ -168,10 +165,10 @@ def _repair(data: bytearray, *, fingerprint: bool) -> bytes:
     columns = file.columns()
     arrays = [array for column in COLUMNS if (array := columns[column.name]) is not None]
     entries = dict(file.metadata)
-    sums = (f"{column.name}={zlib.crc32(array.data):08x}" for column, array in zip(COLUMNS, arrays, strict=True))
+    sums = (f"{column.name}={zlib.crc32(array):08x}" for column, array in zip(COLUMNS, arrays, strict=True))
     entries[store.COLUMN_CHECKSUMS] = " ".join(sums)
     if fingerprint:
-        entries[store.FINGERPRINT] = store.fingerprint(Tables(*arrays))
+        entries[store.FINGERPRINT] = store.fingerprint(tables_of(Views(*arrays)))
     return _patch(bytes(data), entries)
 
 

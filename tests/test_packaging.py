@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -227,13 +228,14 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
     for override in PROJECT["tool"]["mypy"]["overrides"]:
         if "disallow_untyped_defs" in override:
             lenient.update(name.removeprefix("rer_numba.") for name in override["module"])
-    assert lenient == KERNEL_MODULES - {"_jit", "policy", "schema", "state"}
+    assert lenient == KERNEL_MODULES - {"_jit", "policy_arrays", "schema", "state"}
 
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:
-    """A process that finds a compiled kernel imports numpy, and neither Numba nor pyarrow."""
+    """A process that finds a compiled kernel imports none of the large packages; llvmlite where there are no images."""
     from rer_numba import PackageData, Repository, native
     from rer_numba.engine import uses_jit
+    from rer_numba.native.image import can_map
 
     if uses_jit():
         pytest.skip("kernels run through Numba here")
@@ -248,8 +250,11 @@ def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) 
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RER_NUMBA_QUIET": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
-    )
+    for _ in range(2):  # the first one verifies the file
+        time.sleep(0.1)  # what was written just now is not remembered
+        run = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        )
     assert run.stderr.strip() == "('lib', '2', None) ('app', '1', None)"
-    assert not set(run.stdout.split()) & {"numba", "pyarrow", "pyrer", "rez", "rich"}
+    large = {"numba", "numpy", "pyarrow", "pyrer", "rez", "rich"} | ({"llvmlite"} if can_map() else set())
+    assert not set(run.stdout.split()) & large

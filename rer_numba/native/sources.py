@@ -9,7 +9,7 @@ KERNEL_SOURCES: tuple[str, ...] = (
     "finalise.py",
     "kernels.py",
     "lookup.py",
-    "policy.py",
+    "policy_arrays.py",
     "ranges.py",
     "reduction.py",
     "schema.py",

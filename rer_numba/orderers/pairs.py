@@ -186,7 +186,7 @@ def mixed_packages(tables: Tables, reader: Reader, kinds: IntArray) -> IntArray:
         return mixed
     found = np.zeros(len(mixed), np.int64)
     package_of = np.repeat(tables.variant_package, np.diff(reader.variant_requirement_offsets))
-    np.bitwise_or.at(found, package_of, compared[reader.variant_requirement])
+    np.bitwise_or.at(found, package_of, compared[np.asarray(reader.variant_requirement)])
     candidates = (np.diff(tables.package_variant_offsets) > 1) & ~is_total(found)
     families = tables.requirement_family.tolist()
     of_rows = compared.tolist()

@@ -8,17 +8,17 @@ only, which change when rez installs, releases, hides or removes a version, but 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from rer_numba.paths.discover import EXTENSIONS, canonical_location, list_location
+from rer_numba.paths.discover import EXTENSIONS, Location, canonical_location, list_location
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.sources import moved_families, source_texts
 from rer_numba.paths.states import FileState, unchanged
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE, Tables
 from rer_numba.uris import join_uri
+from rer_numba.views import Views, views_of
 
 STRICT, RELEASE, FROZEN = LEVELS = ("strict", "release", "frozen")
 """Names of the levels, from the most careful to the fastest."""
@@ -31,18 +31,18 @@ class Freshness:
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
         Of packages that were found in folders.
     settings : PathSettings
         With which they were found.
     """
 
-    def __init__(self, tables: Tables, settings: PathSettings) -> None:
-        self._tables = tables
+    def __init__(self, tables: Tables | Views, settings: PathSettings) -> None:
+        self._tables = views_of(tables)
         self._settings = settings
-        self._lookup = Lookup(tables)
-        self._source_text = source_texts(tables)
-        self.locations = [self._source_text(row) for row in tables.location_text.tolist()]
+        self._lookup = Lookup(self._tables)
+        self._source_text = source_texts(self._tables)
+        self.locations = [self._source_text(row) for row in self._tables.location_text]
         self._moved: dict[int, bool] = {}
 
     # --- locations
@@ -65,7 +65,7 @@ class Freshness:
     def changed_family(self, name: str) -> str | None:
         """The path that shows that a family is not what it was, or None. The name may be unknown so far."""
         rows = self._rows(name)
-        recorded = {int(self._tables.folder_location[row]): row for row in rows}
+        recorded = {self._tables.folder_location[row]: row for row in rows}
         for number, location in enumerate(self.locations):
             row = recorded.get(number)
             if row is not None:
@@ -111,7 +111,7 @@ class Freshness:
         tables = self._tables
         if tables.package_inode[package] == NONE:
             return None  # it has none, or shares one with its family: the family's folder tells
-        family = int(tables.family_package_offsets.searchsorted(package, side="right")) - 1
+        family = bisect_right(tables.family_package_offsets, package) - 1
         head, tail = (getattr(tables, f"package_{part}")[package] for part in ("uri_text", "uri_tail_text"))
         version = self._lookup.text(tables.package_version_text[package])
         whole = None if tail == NONE else self._lookup.text(tail)
@@ -153,9 +153,8 @@ class Freshness:
         }
         recorded = [
             (number, self._text("folder_name_text", row), self._text("folder_extension_text", row))
-            for number in moved
-            for row in (self._tables.folder_location == number).nonzero()[0].tolist()
-            if row >= len(self.locations)
+            for row, number in enumerate(self._tables.folder_location)
+            if number in moved and row >= len(self.locations)
         ]
         return moved_families(recorded, moved)
 
@@ -190,8 +189,8 @@ class Freshness:
         return False
 
 
-def _state(tables: Tables, table: str, row: int) -> FileState:
-    return FileState(*(int(getattr(tables, f"{table}_{name}")[row]) for name in FIELDS))
+def _state(tables: Views, table: str, row: int) -> FileState:
+    return FileState(*(getattr(tables, f"{table}_{name}")[row] for name in FIELDS))
 
 
 FIELDS: Sequence[str] = ("inode", "mtime", "size")
@@ -203,3 +202,28 @@ def _extension_now(location: str, name: str) -> str | None:
     if os.path.isdir(path):
         return ""
     return next((extension for extension in EXTENSIONS if os.path.isfile(f"{path}.{extension}")), None)
+
+
+def moved_families(recorded: Iterable[tuple[int, str, str]], locations: Mapping[int, Location]) -> set[str]:
+    """Families that have come to a location, have left it, or are found there in another form.
+
+    Parameters
+    ----------
+    recorded : iterable of (int, str, str)
+        Location, family and extension of each folder that was found before.
+    locations : mapping of int to Location
+        As they are now.
+    """
+    found = {
+        (number, family.name, family.extension)
+        for number, location in locations.items()
+        for family in location.families.values()
+    }
+    return {name for _, name, _ in found.symmetric_difference(recorded)}
+
+
+def source_texts(tables: Tables | Views) -> Callable[[int], str]:
+    """Give a function that reads the texts of the source columns by their numbers."""
+    views = views_of(tables)
+    data, offsets = views.source_text_bytes, views.source_text_offsets
+    return lambda row: str(data[offsets[row] : offsets[row + 1]], "utf-8", "surrogatepass")

@@ -8,6 +8,7 @@ from rer_numba.paths.freshness import STRICT, Freshness
 from rer_numba.paths.settings import PathSettings
 from rer_numba.schema import Tables
 from rer_numba.touched import Known
+from rer_numba.views import Views
 
 
 class Guard:
@@ -15,7 +16,7 @@ class Guard:
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
         Of packages that were found in folders.
     settings : PathSettings
         With which they were found.
@@ -30,7 +31,7 @@ class Guard:
         What solves touched that were found to be fresh.
     """
 
-    def __init__(self, tables: Tables, settings: PathSettings, level: str, paths: Iterable[str]) -> None:
+    def __init__(self, tables: Tables | Views, settings: PathSettings, level: str, paths: Iterable[str]) -> None:
         self._freshness = Freshness(tables, settings)
         self._checks_files = level == STRICT
         self._paths: Iterable[str] = paths

@@ -10,8 +10,9 @@ from rer_numba.facts import Facts, facts_of_tables
 from rer_numba.link import link
 from rer_numba.paths.build import places_of, read_all, sources_of
 from rer_numba.paths.discover import list_location
+from rer_numba.paths.freshness import moved_families
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.sources import Sources, moved_families
+from rer_numba.paths.sources import Sources
 from rer_numba.progress import OnProgress, tell_nobody
 from rer_numba.reader import Reader
 from rer_numba.schema import Tables

@@ -6,14 +6,13 @@ the rest, as objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 import numpy as np
 
 from rer_numba.facts import Numbered, offsets_of
-from rer_numba.paths.discover import Location
+from rer_numba.paths.freshness import source_texts
 from rer_numba.paths.states import FileState
 from rer_numba.schema import Tables
 
@@ -99,30 +98,6 @@ class Sources:
         for row in zip(*columns, strict=True):
             found.add(SourceFolder(*row))
         return found
-
-
-def moved_families(recorded: Iterable[tuple[int, str, str]], locations: Mapping[int, Location]) -> set[str]:
-    """Families that have come to a location, have left it, or are found there in another form.
-
-    Parameters
-    ----------
-    recorded : iterable of (int, str, str)
-        Location, family and extension of each folder that was found before.
-    locations : mapping of int to Location
-        As they are now.
-    """
-    found = {
-        (number, family.name, family.extension)
-        for number, location in locations.items()
-        for family in location.families.values()
-    }
-    return {name for _, name, _ in found.symmetric_difference(recorded)}
-
-
-def source_texts(tables: Tables) -> Callable[[int], str]:
-    """Give a function that reads the texts of the source columns by their numbers."""
-    data, offsets = memoryview(tables.source_text_bytes), tables.source_text_offsets  # type: ignore[arg-type]
-    return lambda row: str(data[offsets[row] : offsets[row + 1]], "utf-8", "surrogatepass")
 
 
 def _state_columns(table: str, states: list[FileState]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rez.serialise import FileFormat
 from rez.utils.sourcecode import SourceCode
@@ -17,11 +17,12 @@ from rez.utils.sourcecode import SourceCode
 from rer_numba.errors import VersionError
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Listed, Listing
-from rer_numba.paths.read import old_release_files
-from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
 from rer_numba.rez_bridge.load import _broken, attempt, late, package_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
+
+if TYPE_CHECKING:  # where everything is published nothing is read
+    from rer_numba.paths.static_package import StaticPackage
 
 _PLAIN = "filesystem.package"
 _COMBINED = "filesystem.package.combined"
@@ -82,6 +83,9 @@ def _static(resource: Any) -> StaticPackage | None:
         return None
     if resource.filepath is None or resource.file_format is not FileFormat.py:
         return None
+    from rer_numba.paths.read import old_release_files
+    from rer_numba.paths.static_package import NotPlainError, parse_static_package
+
     try:
         with open(resource.filepath, "rb", buffering=0) as file:
             static = parse_static_package(file.read())

@@ -169,9 +169,9 @@ class TableRequirement(Requirement):
         tables = self._reader._tables
         if tables.requirement_range[self.row] == NONE:
             return False
-        family = int(tables.requirement_family[self.row])
-        bit = int(tables.package_variant_offsets[package] - tables.family_variant_offsets[family])
-        word = int(tables.requirement_mask[tables.requirement_mask_offsets[self.row] + (bit >> 6)])
+        family = tables.requirement_family[self.row]
+        bit = tables.package_variant_offsets[package] - tables.family_variant_offsets[family]
+        word = tables.requirement_mask[tables.requirement_mask_offsets[self.row] + (bit >> 6)]
         return bool(word >> (bit & 63) & 1) == self.conflict_
 
 

@@ -19,8 +19,8 @@ from rer_numba.paths.guard import Guard
 from rer_numba.paths.settings import PathSettings
 from rer_numba.progress import tell_nobody
 from rer_numba.repository import Repository
-from rer_numba.schema import Tables
 from rer_numba.tell import warn_once
+from rer_numba.views import Views
 
 VARIABLE = "RER_NUMBA_REPOSITORIES"
 FOLDER = ".rer"
@@ -42,19 +42,19 @@ class Published:
         self._use(first)
 
     def _use(self, first: int) -> None:
-        tables = self.repository.tables
+        views = self.repository.views
         settings = self.repository.path_settings
         assert settings is not None
-        n = len(tables.location_text)
+        n = len(views.location_text)
         self.paths = range(first, first + n)
-        self.encoded = Encoded(tables, self.paths)
-        self._guard: Guard | None = Guard(tables, settings, STRICT, self.repository.paths)
+        self.encoded = Encoded(views, self.paths)
+        self._guard: Guard | None = Guard(views, settings, STRICT, self.repository.paths)
         self._rows: dict[str, dict[str, int]] = {}
 
     @property
-    def tables(self) -> Tables:
+    def views(self) -> Views:
         """Of the repository as it is now."""
-        return self.repository.tables
+        return self.repository.views
 
     def row(self, name: str, version: str) -> int | None:
         """The package of a name and a spelling of a version."""
@@ -67,8 +67,8 @@ class Published:
         lookup = self.encoded.lookup
         family = lookup.family(name)
         if family >= 0:
-            for row in range(*self.tables.family_package_offsets[family : family + 2].tolist()):
-                yield lookup.text(self.tables.package_version_text[row]), row
+            for row in range(*self.views.family_package_offsets[family : family + 2]):
+                yield lookup.text(self.views.package_version_text[row]), row
 
     def stale_path(self, families: Iterable[str], packages: Iterable[int]) -> str | None:
         """The first path that has changed of what a solve touched. Each is looked at once."""
@@ -108,7 +108,7 @@ def published_for(locations: Sequence[str | None], settings: PathSettings) -> li
         if taken.isdisjoint(one.paths):
             taken.update(one.paths)
             found.append(one)
-    return sorted(found, key=lambda one: -len(one.tables.package_version_rank))
+    return sorted(found, key=lambda one: -len(one.views.package_version_rank))
 
 
 def _candidates(locations: Sequence[str | None], settings: PathSettings) -> Iterator[Published]:
@@ -136,7 +136,7 @@ def _run_of(repository: Repository, locations: Sequence[str | None]) -> int | No
     """Where the repository's locations stand among the paths, one after the other."""
     settings = repository.path_settings
     assert settings is not None
-    own = Freshness(repository.tables, settings).locations
+    own = Freshness(repository.views, settings).locations
     starts = range(len(locations) - len(own) + 1 if own else 0)
     return next((start for start in starts if list(locations[start : start + len(own)]) == own), None)
 

@@ -5,11 +5,10 @@ Ports: what rez.solver._ResolvePhase.solve leaves in a phase, and the reasons it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 from rez.solver import (
     DependencyConflict,
     DependencyConflicts,
@@ -34,9 +33,10 @@ from rer_numba.rez_bridge.lists import (
     merged,
     rez_range,
 )
-from rer_numba.schema import CONFLICT, KERNEL_COLUMNS, NONE, IntArray, words_for
+from rer_numba.schema import CONFLICT, KERNEL_COLUMNS, NONE, words_for
 from rer_numba.snapshot import Solve
 from rer_numba.state import Work
+from rer_numba.views import mask_at
 
 
 class Reading:
@@ -61,7 +61,7 @@ class Reading:
         self._work = solve.session.work
         self._head = [int(value) for value in self._work.head]
         columns = zip(KERNEL_COLUMNS, solve.view.engine.columns, strict=True)
-        self._columns = {column.name: array for column, array in columns}
+        self._columns: dict[str, memoryview[int]] = {column.name: view for column, view in columns}
         self._names: dict[int, str] = {}
 
     # --- phases
@@ -112,7 +112,8 @@ class Reading:
         """The phases on the stack, lowest first, without extractions: those are not kept."""
         work = self._work
         found = []
-        for record in work.stack[: self.depth * state.STACK_RECORD].reshape(-1, state.STACK_RECORD).tolist():
+        for start in range(0, self.depth * state.STACK_RECORD, state.STACK_RECORD):
+            record = work.stack[start : start + state.STACK_RECORD]
             first, split = record[state.STACK_FIRST_SLOT], record[state.STACK_SPLIT]
             slots = work.stack_slot[first : first + record[state.STACK_N_SCOPES]].tolist()
             scopes = [self._scope(position, slot, position == split) for position, slot in enumerate(slots)]
@@ -179,25 +180,32 @@ class Reading:
         package = self._reader.variant_package
         return min(broken, key=lambda variant: (self._reader.given_rank(package(variant)), variant), default=None)
 
-    def _mask(self, family: int, slot: int) -> IntArray:
-        offsets = self._columns["family_variant_offsets"]
-        start = int(self._work.slot_data[slot])
-        return self._work.word[start : start + words_for(int(offsets[family + 1] - offsets[family]))]
+    def _mask(self, family: int, slot: int) -> int:
+        return mask_at(self._work.word, self._work.slot_data[slot], self._words(family))
+
+    def _words(self, family: int) -> int:
+        """How many words a mask over a family takes."""
+        first, end = self._columns["family_variant_offsets"][family : family + 2]
+        return words_for(end - first)
+
+    def _masks(self, column: str, start: int, n: int, family: int) -> Iterator[int]:
+        """`n` masks over a family that stand one after the other."""
+        words = self._words(family)
+        return (mask_at(self._columns[column], start + k * words, words) for k in range(n))
 
     def _is_extractable(self, family: int, slot: int) -> bool:
         """True when all variants of a slice require some family."""
-        first, end = self._columns["family_mention_offsets"][family : family + 2].tolist()
+        first, end = self._columns["family_mention_offsets"][family : family + 2]
         mask = self._mask(family, slot)
-        start = int(self._columns["family_mention_mask_offsets"][family])
-        having = _rows(self._columns["mention_mask"], start, end - first, len(mask))
-        return bool((~(mask & ~having).any(axis=1)).any())
+        start = self._columns["family_mention_mask_offsets"][family]
+        return any(not mask & ~having for having in self._masks("mention_mask", start, end - first, family))
 
     # --- extractions
 
     def extractions(self) -> dict[tuple[str, str], Requirement]:
         """What was extracted in the current phase, in the order in which rez does it."""
         work, n = self._work, self._head[state.N_CONTRIBUTIONS]
-        sources = work.scope_family[work.contribution_scope[:n]].tolist()
+        sources = [work.scope_family[scope] for scope in work.contribution_scope[:n]]
         others = work.contribution_family[:n].tolist()
         found = {}
         for k, (source, other) in enumerate(zip(sources, others, strict=True)):
@@ -211,16 +219,19 @@ class Reading:
     def _asked_in_common(self, k: int) -> tuple[int, ...]:
         """The distinct requirements on the extracted family among the variants of a slice."""
         work, columns = self._work, self._columns
-        family = int(work.scope_family[work.contribution_scope[k]])
-        mention = int(work.contribution_mention[k])
-        mask = self._mask(family, int(work.contribution_slot[k]))
-        first, end = columns["mention_link_offsets"][mention : mention + 2].tolist()
-        before = first - int(columns["mention_link_offsets"][columns["family_mention_offsets"][family]])
-        start = int(columns["family_link_mask_offsets"][family]) + before * len(mask)
-        having = _rows(columns["link_mask"], start, end - first, len(mask))
+        family = work.scope_family[work.contribution_scope[k]]
+        mention = work.contribution_mention[k]
+        mask = self._mask(family, work.contribution_slot[k])
+        first, end = columns["mention_link_offsets"][mention : mention + 2]
+        before = first - columns["mention_link_offsets"][columns["family_mention_offsets"][family]]
+        start = columns["family_link_mask_offsets"][family] + before * self._words(family)
         rows = columns["link_requirement"][first:end]
-        wanted = (mask & having).any(axis=1) & (columns["requirement_flags"][rows] & CONFLICT == 0)
-        return tuple(rows[wanted].tolist())
+        masks = self._masks("link_mask", start, end - first, family)
+        return tuple(
+            row
+            for row, having in zip(rows, masks, strict=True)
+            if mask & having and not columns["requirement_flags"][row] & CONFLICT
+        )
 
     def _round(self, family: int) -> Iterable[int]:
         """The extractions of a family in the last round."""
@@ -312,12 +323,6 @@ class EarlierFailures(Listing):
             self._follow(made)
 
 
-def _rows(masks: IntArray, start: int, n: int, words: int) -> IntArray:
-    """`n` masks that stand one after the other, a row each."""
-    return masks[start : start + n * words].reshape(n, words)
-
-
-def _positions(bits: IntArray, n: int) -> set[int]:
+def _positions(words: memoryview[int], n: int) -> set[int]:
     """The positions below `n` in a set of them."""
-    unpacked = np.unpackbits(bits.astype("<u8").view(np.uint8), bitorder="little")[:n]
-    return set(unpacked.nonzero()[0].tolist())
+    return {position for position in range(n) if words[position >> 6] >> (position & 63) & 1}

@@ -24,16 +24,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rez.config import config
 from rez.package_repository import package_repository_manager
 from rez.packages import Package
 
 from rer_numba.errors import RerError
 from rer_numba.options import SolveOptions
-from rer_numba.partial import Listed, Partial, unread_packages
+from rer_numba.partial import Listed, Partial, unread_marks
 from rer_numba.paths.settings import PathSettings
 from rer_numba.reach import Reach, requires_of
 from rer_numba.reader import Reader
@@ -41,11 +40,14 @@ from rer_numba.requirements import Requirement, RequirementList, is_valid_packag
 from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
 from rer_numba.rez_bridge.published import VARIABLE, Published, published_for
 from rer_numba.rez_bridge.watch import Watch
-from rer_numba.schema import Tables
 from rer_numba.snapshot import Snapshot
 from rer_numba.tell import warn_once
 from rer_numba.touched import Touched
 from rer_numba.version_order import Version, version_key
+from rer_numba.views import Views
+
+if TYPE_CHECKING:
+    from rer_numba.schema import Tables
 
 _REMEMBERED = 16
 """How many sites a process keeps."""
@@ -90,7 +92,7 @@ class SiteSnapshot(Snapshot):
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
     partial : Partial
         What has been read, for these tables or before.
     found : set of str, optional
@@ -100,15 +102,17 @@ class SiteSnapshot(Snapshot):
         Number of the path of the first location.
     """
 
-    def __init__(self, tables: Tables, partial: Partial, found: set[str] | None = None, *, first_path: int = 0) -> None:
+    def __init__(
+        self, tables: Tables | Views, partial: Partial, found: set[str] | None = None, *, first_path: int = 0
+    ) -> None:
         super().__init__(tables)
-        self.reader = Reader(tables)
+        self.reader = Reader(self.views)
         self.partial = partial
         self.is_whole = found is None
         self._found = frozenset(found or ())
         self._marked = frozenset() if found is None else frozenset(partial.unlisted)
         self._first_path = first_path
-        self._unread = None if found is None else unread_packages(tables)
+        self._unread = set() if found is None else unread_marks(self.views)
         self.checked: set[int] = set()
 
     def lacks(self, name: str, found: set[str]) -> bool:
@@ -121,15 +125,12 @@ class SiteSnapshot(Snapshot):
 
     def path_of(self, package: int) -> int:
         """Number of the path that a package lies on."""
-        return self._first_path + int(self.tables.package_location[package])
+        return self._first_path + self.views.package_location[package]
 
     def unread(self, packages: list[int]) -> list[int]:
         """Those of some packages that are only listed."""
-        if self._unread is None or not packages:
-            return []
-        rows = np.array(packages, np.int64)
-        found: list[int] = rows[self._unread[rows]].tolist()
-        return found
+        errors, first_variant = self.views.variant_error, self.views.package_variant_offsets
+        return [package for package in packages if errors[first_variant[package]] in self._unread]
 
 
 class Site:
@@ -174,7 +175,7 @@ class Site:
         self._partial = Partial(self._finder, [place.location for place in self._repositories], encoded)
         if self._published:
             largest = self._published[0]
-            self.snapshot = SiteSnapshot(largest.tables, self._partial, first_path=largest.paths.start)
+            self.snapshot = SiteSnapshot(largest.views, self._partial, first_path=largest.paths.start)
         else:
             self._link()
         self._reach = None if self._published else Reach(self._partial)

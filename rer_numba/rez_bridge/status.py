@@ -107,7 +107,7 @@ def repositories() -> list[Facts]:
     for one in published_for(locations, PathSettings.from_rez()):
         settings = one.repository.path_settings
         assert settings is not None
-        changed = len(Freshness(one.tables, settings).changed_families(RELEASE, lambda *_: None))
+        changed = len(Freshness(one.views, settings).changed_families(RELEASE, lambda *_: None))
         for number in one.paths:
             rows[number].update(file=one.repository.file, changed=changed)
     return rows
