@@ -18,7 +18,7 @@ from rer_numba.native import compiler as native_compile
 from rer_numba.native import files as object_files
 from rer_numba.native import host, image
 from rer_numba.native import key as object_key
-from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, pack, unpack
+from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, file_name, pack, unpack
 from rer_numba.native.code import ENTRY, KERNEL_RAISED, NativeError, load_code
 from rer_numba.native.host import HOST
 from rer_numba.native.key import KERNELS, PORTABLE, KernelSet
@@ -167,6 +167,22 @@ def test_tools_do_not_matter_to_shipped_objects(monkeypatch: pytest.MonkeyPatch)
     assert object_key.portable_key(KERNELS, PORTABLE) == before
     monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
     assert object_key.portable_key(KERNELS, PORTABLE) != before
+
+
+def test_outdated_objects_are_not_shipped(tmp_path: Path) -> None:
+    """Those of other kernels; those of these for other systems are."""
+    kernels = tmp_path / "sources"
+    kernels.mkdir()
+    (kernels / "a.py").write_text("x = 1")
+    one = KernelSet("a", str(kernels), ("a.py",), "")
+    names = [file_name("generic", object_key.portable_key(one, "generic", machine)) for machine in object_key.MACHINES]
+    others = [file_name("generic", KEY), file_name("x86-64-v3", object_key.portable_key(one, "generic")), "x" + SUFFIX]
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    for name in (*names, *others, "notes.txt"):
+        (shipped / name).write_bytes(b"")
+    object_files.drop_outdated(str(shipped), one)
+    assert {path.name for path in shipped.iterdir()} == {*names, "notes.txt"}
 
 
 def test_an_edit_during_a_compilation_is_noticed(tmp_path: Path) -> None:

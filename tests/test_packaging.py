@@ -110,6 +110,11 @@ def test_the_wheel_holds_the_package(wheel: zipfile.ZipFile) -> None:
     modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
     assert modules <= names
     assert "rer_numba/py.typed" in names
+    # nobody who installs it waits for a compiler
+    from rer_numba.native.cache import file_name
+    from rer_numba.native.key import KERNELS, PORTABLE, portable_key
+
+    assert f"rer_numba/_prebuilt/{file_name(PORTABLE, portable_key(KERNELS, PORTABLE))}" in names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"rer_numba", f"rer_numba-{rer_numba.__version__}.dist-info"}
     for name in ("packages.json", "requests.json"):

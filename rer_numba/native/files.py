@@ -6,7 +6,8 @@ from typing import Final
 
 from rer_numba import user_cache
 from rer_numba.locks import LITTER_AFTER, is_litter, parse_writer, read_lock, remove_file, temporary_name
-from rer_numba.native.cache import SUFFIX, Place, pack
+from rer_numba.native.cache import SUFFIX, Place, file_name, pack
+from rer_numba.native.key import MACHINES, KernelSet, portable_key
 from rer_numba.tell import warn_once
 from rer_numba.user_cache import OPEN_FLAGS, folder_problem
 
@@ -58,6 +59,20 @@ def _publish(path: str, data: bytes, mode: int) -> None:
     except BaseException:
         remove_file(temporary)
         raise
+
+
+def drop_outdated(folder: str, kernels: KernelSet) -> None:
+    """Remove objects to be shipped that fit these kernels on no machine.
+
+    Raises
+    ------
+    OSError
+        The folder or a source cannot be read, or a file cannot be removed.
+    """
+    for name in os.listdir(folder):
+        cpu = name.removesuffix(SUFFIX).rpartition("-")[0]
+        if name.endswith(SUFFIX) and name not in {file_name(cpu, portable_key(kernels, cpu, one)) for one in MACHINES}:
+            os.remove(os.path.join(folder, name))
 
 
 def tidy(folder: str) -> None:

@@ -86,11 +86,31 @@ def object_key(kernels: KernelSet, cpu: str) -> bytes:
     return _digest(*facts, f"mode={_mode()}", f"cpu=host {processor()}" if cpu == HOST else f"cpu=named {cpu}")
 
 
-def portable_key(kernels: KernelSet, cpu: str) -> bytes:
-    """Return the key of a shipped object, 32 bytes. Raises OSError if a source cannot be read."""
+MACHINES: Final = (
+    ("x86_64", "linux"),
+    ("aarch64", "linux"),
+    ("AMD64", "win32"),
+    ("ARM64", "win32"),
+    ("arm64", "darwin"),
+    ("x86_64", "darwin"),
+)
+"""Architectures and systems that objects are shipped for."""
+
+
+def portable_key(kernels: KernelSet, cpu: str, machine: tuple[str, str] | None = None) -> bytes:
+    """Return the key of a shipped object, 32 bytes. Raises OSError if a source cannot be read.
+
+    Parameters
+    ----------
+    kernels : KernelSet
+    cpu : str
+        Name of a CPU.
+    machine : (str, str), optional
+        One of `MACHINES`; default: this one.
+    """
     # of Numba's settings only this one changes what the code does
     checks = os.environ.get("NUMBA_BOUNDSCHECK", "") not in ("", "0")
-    return _digest(*_code_facts(kernels), _machine(), f"checks={checks}", f"cpu=named {cpu}")
+    return _digest(*_code_facts(kernels), _machine(machine), f"checks={checks}", f"cpu=named {cpu}")
 
 
 class SourceStamp:
@@ -127,8 +147,9 @@ def _code_facts(kernels: KernelSet) -> Iterator[str]:
         yield f"source={name} {digest(_read(os.path.join(kernels.folder, name))).hex()}"
 
 
-def _machine() -> str:
-    return f"machine={architecture()} {sys.platform}"
+def _machine(machine: tuple[str, str] | None = None) -> str:
+    kind, system = machine or (architecture(), sys.platform)
+    return f"machine={kind} {system}"
 
 
 def _mode() -> list[tuple[str, str]]:
