@@ -109,8 +109,6 @@ def _wrap_parts(clock: Clock) -> None:
     if sys.modules["rez.resolver"].Solver.__module__ == "rez.solver":
         parts += REZ_PARTS
     else:
-        with clock.part("importing numpy"):
-            import_module("numpy")
         with clock.part("importing rer-numba"):
             for module in BRIDGE_MODULES:
                 import_module(module)
