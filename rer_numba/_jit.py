@@ -14,6 +14,7 @@ counts (measured 2026-11).
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import config as _config
 from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+from numba.extending import infer_getattr, intrinsic, lower_builtin, lower_getattr_generic, models, register_model
 
 _DISABLED: bool = getattr(_config, "DISABLE_JIT")  # noqa: B009  (numba fills its module at run time)
 
@@ -109,6 +110,46 @@ else:
         return types.int64(types.uint64), codegen
 
 
+class FieldPointer(types.CPointer):
+    """Numba's type of the address of one field's array. No two fields share memory that is written.
+
+    What is stored in one array leaves the others alone: LLVM is told so with each access, by a type of its own for each
+    field (its alias analysis by type), and keeps what it has read in registers: 64 to 61 ms on the 188 (2026-11).
+    """
+
+    def __init__(self, dtype: Any, field: str) -> None:
+        self.field = field
+        super().__init__(dtype)
+        self.name = f"{dtype}* {field}"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells types apart."""
+        return (*super().key, self.field)
+
+
+register_model(FieldPointer)(models.PointerModel)
+
+
+def _as_field(builder: Any, access: Any, field: str) -> None:
+    """Mark a load or a store as one of a field."""
+    add = builder.module.add_metadata
+    node = add([field, add(["rer-numba"]), ir.Constant(ir.IntType(64), 0)])
+    access.set_metadata("tbaa", add([node, node, ir.Constant(ir.IntType(64), 0)]))
+
+
+@lower_builtin(operator.getitem, FieldPointer, types.Integer)
+def _get_item(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    value = builder.load(builder.gep(args[0], [args[1]]))
+    _as_field(builder, value, signature.args[0].field)
+    return value
+
+
+@lower_builtin(operator.setitem, FieldPointer, types.Integer, types.Any)
+def _set_item(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    _as_field(builder, builder.store(args[2], builder.gep(args[0], [args[1]])), signature.args[0].field)
+
+
 class PointerBundle(types.Type):
     """Numba's type of a bundle in compiled code: a place in the table of addresses, where its fields' stand in turn.
 
@@ -119,7 +160,8 @@ class PointerBundle(types.Type):
 
     def __init__(self, bundle: type, dtypes: list[str]) -> None:
         self.fields: tuple[str, ...] = bundle._fields  # type: ignore[attr-defined]
-        self.pointers = [types.CPointer(getattr(types, dtype)) for dtype in dtypes]
+        names = [f"{bundle.__name__}.{field}" for field in self.fields]
+        self.pointers = [FieldPointer(getattr(types, dtype), name) for dtype, name in zip(dtypes, names, strict=True)]
         super().__init__(f"PointerBundle({bundle.__name__}, {', '.join(dtypes)})")
 
 

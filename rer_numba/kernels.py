@@ -184,8 +184,10 @@ def _begin(t, w):
     # the first slot and the first words are what is handed out when there is no room
     w.head[N_SLOTS] = 1
     w.head[N_WORDS] = w.head[MAX_WORDS]
-    for bits in (w.changed, w.widened, w.fresh, w.unsolved):
-        clear_set(w, bits)
+    clear_set(w, w.changed)
+    clear_set(w, w.widened)
+    clear_set(w, w.fresh)
+    clear_set(w, w.unsolved)
 
 
 @kernel
