@@ -31,15 +31,11 @@ class RezLoader:
 
     def combined(self, place: Place, settings: PathSettings) -> list[PackageData] | BrokenValue:
         """Read all packages of a combined file."""
-        from rer_numba.rez_bridge.load import ListingError, load_combined
+        from rer_numba.rez_bridge.load import load_combined
 
         family = place.family
-        try:
-            return load_combined(
-                place.path, family.name, family.extension, allow_unversioned=settings.allow_unversioned_packages
-            )
-        except ListingError as error:
-            return BrokenValue(error.error_type, error.text)
+        allow_unversioned = settings.allow_unversioned_packages
+        return load_combined(place.path, family.name, family.extension, allow_unversioned=allow_unversioned)
 
 
 class NoLoader:

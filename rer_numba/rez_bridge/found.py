@@ -19,7 +19,7 @@ from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Listed, Listing
 from rer_numba.paths.read import old_release_files
 from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
-from rer_numba.rez_bridge.load import _broken, attempt, late, package_of
+from rer_numba.rez_bridge.load import attempt, late, package_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
 
@@ -56,7 +56,7 @@ class RezFinder:
         except VersionError as error:
             return Listing([], ("VersionError", str(error)), path)
         except Exception as error:  # noqa: BLE001 - whatever listing raises is raised by the solve that lists it
-            return Listing([], _broken(error), path)
+            return Listing([], BrokenValue.of(error), path)
         return Listing(list(found.values()))
 
     def read(self, name: str, listed: Listed) -> PackageData:
