@@ -179,6 +179,11 @@ class PackageData:
         return package
 
     @classmethod
+    def unreadable(cls, name: str, version: str, error: BrokenValue, uri: str | None) -> PackageData:
+        """Make a package of which nothing can be read."""
+        return cls.as_found(name, version, error, error, build_requires=error, timestamp=error, uri=uri)
+
+    @classmethod
     def from_rez(cls, package: Any) -> PackageData:
         """Take a `rez.packages.Package` (or anything with its attributes). Loads the package."""
         return cls(

@@ -44,15 +44,7 @@ class NoLoader:
     def package(self, place: Place, entry: Entry, reason: str) -> PackageData:
         """Give a package that cannot be used."""
         broken = _needs_rez(entry.file or entry.folder, reason)
-        return PackageData.as_found(
-            place.family.name,
-            entry.version,
-            requires=broken,
-            variants=broken,
-            build_requires=broken,
-            timestamp=broken,
-            uri=entry.file,
-        )
+        return PackageData.unreadable(place.family.name, entry.version, broken, entry.file)
 
     def combined(self, place: Place, settings: PathSettings) -> BrokenValue:  # noqa: ARG002 - rez would heed them
         """Give what listing the family raises."""
