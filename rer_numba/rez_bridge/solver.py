@@ -28,7 +28,7 @@ from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something
 from rer_numba.rez_bridge.handing_over import HandingOver
 from rer_numba.rez_bridge.lazy_graph import LazyGraph
 from rer_numba.rez_bridge.phases import Phases, conflict_phase
-from rer_numba.rez_bridge.refusals import NotNativeError, our_part, require_native
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, require_native
 from rer_numba.rez_bridge.solving import NativeSolve, options_of
 from rer_numba.rez_bridge.stats import record
 
@@ -82,7 +82,7 @@ class Solver(HandingOver):
 
     def _begin(self) -> NativeSolve:
         given = self._given
-        with our_part():
+        with OUR_PART:
             require_native(given)
             options = options_of(
                 given["package_filter"], given["package_orderers"], given["building"], given["package_paths"]
@@ -198,7 +198,7 @@ class Solver(HandingOver):
         self._begin_counting()
         self._is_counted = False
         try:
-            with our_part():
+            with OUR_PART:
                 self._native.begin_again()
             self._run(state.BEFORE_FIRST)
         except NotNativeError as refusal:
@@ -343,7 +343,7 @@ class Solver(HandingOver):
 
         def make() -> Any:
             try:
-                with our_part():
+                with OUR_PART:
                     return phases.graph()
             except NotNativeError as refusal:
                 record(False, refusal.reason)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,7 +28,7 @@ from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
 from rer_numba.packages import LATE
 from rer_numba.requirements import RequirementList, as_requirement
 from rer_numba.rez_bridge.lists import Rows, TableVariant
-from rer_numba.rez_bridge.refusals import NotNativeError, our_part
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.snapshot import Snapshot, Solve
 
@@ -46,6 +45,10 @@ _RAISED = (
 
 _AHEAD = 64
 """How many steps a solve that goes step by step is settled in advance: settling each one takes longer than solving."""
+
+
+_RUNNING = OurPart(then=forget_sites)
+"""After an error nobody knows what the sites know: the next solve looks at everything again."""
 
 
 def exception_of(error_type: str, text: str) -> Exception:
@@ -161,7 +164,7 @@ class NativeSolve:
             raise NotNativeError(str(error)) from None
         if self.request.conflict:
             return
-        with our_part(tuple(paths)), _forgetting():
+        with OurPart(paths, forget_sites):
             self.site: Site = site_of(paths)
             self.site.prepare(self.request)
             self.begin()
@@ -183,7 +186,7 @@ class NativeSolve:
 
     def configure(self) -> None:
         """Look at rez's configuration again: it reads it while it solves."""
-        with our_part():
+        with OUR_PART:
             self.options = configured(self.options)
             self.solve.options = self.options
 
@@ -198,7 +201,7 @@ class NativeSolve:
             Nothing was told of what lies behind `loads_told`.
         """
         try:
-            with our_part(), _forgetting():
+            with _RUNNING:
                 status, error = self._run(to_step)
                 loads, missing = self._new_loads(), self._new_missing_families()
         finally:
@@ -285,18 +288,6 @@ class NativeSolve:
             )
             for row in self._rows
         ]
-
-
-@contextmanager
-def _forgetting() -> Iterator[None]:
-    """After an error nobody knows what the sites know: the next solve looks at everything again."""
-    try:
-        yield
-    except NotNativeError:
-        raise
-    except Exception:
-        forget_sites()
-        raise
 
 
 def _missing_families(solve: Solve) -> Iterator[str]:
