@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rer_numba.errors import RerError
+from rer_numba.user_cache import cache_folder, folder_problem, make_folder
 
 PACKAGES_FILE = "packages.tar.gz"
 REQUESTS_FILE = "requests.json"
@@ -98,6 +99,14 @@ def benchmark_tree(cache_dir: str | Path) -> str:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return str(kept / "packages")
+
+
+def data_folder(temporary: str) -> str:
+    """Where to unpack packages: for the next time in the user's cache, or else in a temporary folder."""
+    cache = cache_folder()
+    if cache is None or make_folder(cache) or folder_problem(cache):
+        return temporary
+    return os.path.join(cache, "benchmark")
 
 
 def write_tree(folder: str | Path) -> str:

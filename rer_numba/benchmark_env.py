@@ -20,8 +20,8 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 from rer_numba.benchmark import spread
-from rer_numba.benchmark_data import benchmark_requests, benchmark_tree
-from rer_numba.benchmark_paths import Steps, _kept_in
+from rer_numba.benchmark_data import benchmark_requests, benchmark_tree, data_folder
+from rer_numba.benchmark_paths import Steps
 from rer_numba.benchmark_report import percentile, print_differences, processor
 from rer_numba.cli import OK, UNSOLVED
 from rer_numba.commands import print_facts, print_json
@@ -64,7 +64,7 @@ def benchmark_env(arguments: argparse.Namespace) -> int:
     """`rer-numba benchmark --env`."""
     with Progress() as progress, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         progress.show("unpacking rez's benchmark")
-        tree = benchmark_tree(_kept_in(folder))
+        tree = benchmark_tree(data_folder(folder))
         studio = Studio(folder, tree)
         # reads every package file as well, so that the system has them at hand for rez
         Steps(folder, progress).run("encoding", "encode", tree=tree, processes=1, file=studio.published)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from rer_numba._version import __version__
 from rer_numba.benchmark import is_installed
-from rer_numba.benchmark_data import benchmark_requests, benchmark_tree
+from rer_numba.benchmark_data import benchmark_requests, benchmark_tree, data_folder
 from rer_numba.benchmark_report import NOT_INSTALLED, print_differences, processor
 from rer_numba.cli import OK, UNSOLVED
 from rer_numba.commands import print_facts, print_json
@@ -29,7 +29,6 @@ from rer_numba.errors import RerError
 from rer_numba.paths.workers import process_count
 from rer_numba.progress import Progress
 from rer_numba.tables_text import Column, Output, Table, make_output
-from rer_numba.user_cache import cache_folder, folder_problem, make_folder
 
 TIMES_LARGER = 10
 _MEDIAN_REQUEST = 71
@@ -66,7 +65,7 @@ def benchmark_paths(arguments: argparse.Namespace) -> int:
     """`rer-numba benchmark --paths`."""
     with Progress() as progress, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         progress.show("unpacking rez's benchmark")
-        tree = benchmark_tree(_kept_in(folder))
+        tree = benchmark_tree(data_folder(folder))
         saved = os.path.abspath(arguments.save_repository or os.path.join(folder, "benchmark.rer"))
         report = measure_paths(tree, saved, arguments, Steps(folder, progress))
     if arguments.json:
@@ -74,14 +73,6 @@ def benchmark_paths(arguments: argparse.Namespace) -> int:
     else:
         print_paths_report(make_output(), report)
     return OK if report["agrees"] else UNSOLVED
-
-
-def _kept_in(temporary: str) -> str:
-    """Where the packages are unpacked: for the next time, if there is such a place."""
-    cache = cache_folder()
-    if cache is None or make_folder(cache) or folder_problem(cache):
-        return temporary
-    return os.path.join(cache, "benchmark")
 
 
 # ---------------------------------------------------------------------------------------------------------- processes

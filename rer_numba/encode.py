@@ -103,10 +103,11 @@ class FactsDraft:
         except VersionError as error:
             self.family_error(package.name, ("VersionError", str(error)))
             return
-        own, broken = self._parse_all(package._variants, "variants")
+        found = package.found
+        own, broken = self._parse_all(found.variants, "variants")
         indexed = bool(own) and broken is None
         self._add_variants(package, own if indexed else [[]], indexed)
-        released = package._timestamp
+        released = found.timestamp
         refused = released if isinstance(released, BrokenValue) else None
         uri, tail = (None, None) if package.uri is None else split_uri(package.uri, package.name, package.version)
         self._packages.append(
@@ -143,8 +144,9 @@ class FactsDraft:
         rez validates an attribute when it first reads it: `variants` as soon as the package comes into range, the
         others when a variant's requirements are looked at.
         """
-        (common,), error = self._parse_all([package._requires], "requires")
-        (build,), build_error = self._parse_all([package._build_requires], "build_requires")
+        found = package.found
+        (common,), error = self._parse_all([found.requires], "requires")
+        (build,), build_error = self._parse_all([found.build_requires], "build_requires")
         for index, more in enumerate(own):
             name = _variant_name(package, index if indexed else None)
             plain = error or self._requirements.merge(common + more, name)

@@ -139,11 +139,9 @@ def _mentioned(package: PackageData) -> Iterable[str]:
     """Names that a package may pull in; what cannot be parsed is left to the solve that meets it."""
     from rer_numba.errors import PackageRequestError, VersionError
 
-    found = [
-        package._requires,
-        *([package._variants] if isinstance(package._variants, BrokenValue) else package._variants),
-    ]
-    for text in (text for texts in found if not isinstance(texts, BrokenValue) for text in texts):
+    requires, variants, *_ = package.found
+    lists = [requires, *([variants] if isinstance(variants, BrokenValue) else variants)]
+    for text in (text for texts in lists if not isinstance(texts, BrokenValue) for text in texts):
         try:
             yield parse_requests([text]).requirements[0].name
         except (PackageRequestError, VersionError):

@@ -25,9 +25,27 @@ class BrokenValue(NamedTuple):
     error_type: str
     text: str
 
+    @classmethod
+    def of(cls, error: BaseException) -> BrokenValue:
+        """Note an error; what its text holds of half characters is escaped, since no file of ours could hold them."""
+        try:
+            text = str(error)
+        except Exception:  # noqa: BLE001 - an error of somebody else's class may have no text
+            text = "an error that cannot be told"
+        return cls(type(error).__name__, text.encode("utf-8", "backslashreplace").decode())
+
     def exception(self) -> Exception:
         """The exception: of rez's class, if `rer_numba.errors` has it, otherwise a `RerError`."""
         return errors.exception_of(self.error_type, self.text)
+
+
+class Found(NamedTuple):
+    """The attributes of a package as they were found: a `BrokenValue` for one whose reading raises."""
+
+    requires: tuple[str, ...] | BrokenValue
+    variants: tuple[tuple[str, ...], ...] | BrokenValue
+    build_requires: tuple[str, ...] | BrokenValue
+    timestamp: int | BrokenValue | None
 
 
 _T = TypeVar("_T")
@@ -77,17 +95,16 @@ class PackageData:
     name, version, requires, variants, build_requires, timestamp, uri
         As handed in. Packages do not change: the lists are copies. Reading an attribute that `as_found` was told is
         broken raises what rez raises.
+    found : Found
+        The same, unraised.
     """
 
-    __slots__ = ("_build_requires", "_requires", "_timestamp", "_variants", "name", "uri", "version")
+    __slots__ = ("found", "name", "uri", "version")
 
     name: str
     version: str
     uri: str | None
-    _requires: tuple[str, ...] | BrokenValue
-    _variants: tuple[tuple[str, ...], ...] | BrokenValue
-    _build_requires: tuple[str, ...] | BrokenValue
-    _timestamp: int | BrokenValue | None
+    found: Found
 
     def __init__(
         self,
@@ -105,10 +122,13 @@ class PackageData:
         put = object.__setattr__
         put(self, "name", name)
         put(self, "version", version)
-        put(self, "_requires", _texts(requires, "requires", name, version))
-        put(self, "_variants", tuple([_texts(item, "a variant", name, version) for item in variants or ()]))
-        put(self, "_build_requires", _texts(build_requires, "build_requires", name, version))
-        put(self, "_timestamp", timestamp)
+        found = Found(
+            _texts(requires, "requires", name, version),
+            tuple([_texts(item, "a variant", name, version) for item in variants or ()]),
+            _texts(build_requires, "build_requires", name, version),
+            timestamp,
+        )
+        put(self, "found", found)
         put(self, "uri", uri)
 
     def __setattr__(self, field: str, value: object) -> None:
@@ -117,22 +137,22 @@ class PackageData:
     @property
     def requires(self) -> list[str]:
         """Requirements of all variants."""
-        return list(_sound(self._requires))
+        return list(_sound(self.found.requires))
 
     @property
     def variants(self) -> list[list[str]]:
         """More requirements, a list for each variant."""
-        return [list(variant) for variant in _sound(self._variants)]
+        return [list(variant) for variant in _sound(self.found.variants)]
 
     @property
     def build_requires(self) -> list[str]:
         """Requirements that join in when building."""
-        return list(_sound(self._build_requires))
+        return list(_sound(self.found.build_requires))
 
     @property
     def timestamp(self) -> int | None:
         """Release time in seconds since 1970, or None."""
-        return _sound(self._timestamp)
+        return _sound(self.found.timestamp)
 
     @classmethod
     def as_found(
@@ -154,9 +174,14 @@ class PackageData:
         broken = {key: value for key, value in given.items() if isinstance(value, BrokenValue)}
         sound: dict[str, Any] = {key: value for key, value in given.items() if key not in broken}
         package = cls(name, version, **sound, uri=uri)
-        for key, value in broken.items():
-            object.__setattr__(package, f"_{key}", value)
+        if broken:
+            object.__setattr__(package, "found", package.found._replace(**broken))
         return package
+
+    @classmethod
+    def unreadable(cls, name: str, version: str, error: BrokenValue, uri: str | None) -> PackageData:
+        """Make a package of which nothing can be read."""
+        return cls.as_found(name, version, error, error, build_requires=error, timestamp=error, uri=uri)
 
     @classmethod
     def from_rez(cls, package: Any) -> PackageData:
@@ -186,14 +211,11 @@ class PackageData:
         return cls(name, version, requires, variants)
 
     def _fields(self) -> tuple[object, ...]:
-        return self.name, self.version, *self._values(), self.uri
-
-    def _values(self) -> tuple[object, ...]:
-        return self._requires, self._variants, self._build_requires, self._timestamp
+        return self.name, self.version, *self.found, self.uri
 
     def _identity(self) -> tuple[object, ...]:
         # a BrokenValue equals the plain tuple of its two texts, which would be two requirements
-        return *self._fields(), *(isinstance(value, BrokenValue) for value in self._values())
+        return *self._fields(), *(isinstance(value, BrokenValue) for value in self.found)
 
     def __eq__(self, other: object) -> bool:
         return self._identity() == other._identity() if isinstance(other, PackageData) else NotImplemented
@@ -205,8 +227,8 @@ class PackageData:
         return _rebuild, self._fields()
 
     def __repr__(self) -> str:
-        requires = self._requires if isinstance(self._requires, BrokenValue) else self.requires
-        variants = self._variants if isinstance(self._variants, BrokenValue) else self.variants
+        requires = self.found.requires if isinstance(self.found.requires, BrokenValue) else self.requires
+        variants = self.found.variants if isinstance(self.found.variants, BrokenValue) else self.variants
         return f"PackageData({self.name!r}, {self.version!r}, {requires!r}, {variants!r})"
 
 

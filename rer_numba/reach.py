@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from rer_numba.errors import PackageRequestError, VersionError
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Partial
-from rer_numba.requests import _parsed
+from rer_numba.requests import parse_requirement
 from rer_numba.requirements import Requirement, is_valid_package_name
 from rer_numba.version_order import Version, places_around
 
@@ -185,7 +185,7 @@ class _Family:
 
 def requires_of(package: PackageData) -> list[dict[str, list[Requirement]]]:
     """What each variant requires, by family; nothing if that is broken, of which the solve will tell."""
-    common, own = package._requires, package._variants
+    common, own, *_ = package.found
     if isinstance(common, BrokenValue) or isinstance(own, BrokenValue):
         return []
     try:
@@ -196,7 +196,7 @@ def requires_of(package: PackageData) -> list[dict[str, list[Requirement]]]:
 
 def _by_family(texts: Iterable[str]) -> dict[str, list[Requirement]]:
     found: dict[str, list[Requirement]] = {}
-    for requirement in map(_parsed, texts):
+    for requirement in map(parse_requirement, texts):
         if not requirement.conflict and is_valid_package_name(requirement.name):
             found.setdefault(requirement.name, []).append(requirement)
     return found

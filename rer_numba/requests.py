@@ -24,7 +24,14 @@ REMEMBERED = 1 << 16
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _parsed(text: str) -> Requirement:
+def parse_requirement(text: str) -> Requirement:
+    """Parse a text; the latest ones are remembered.
+
+    Raises
+    ------
+    PackageRequestError, VersionError
+        As rez raises them for a text that is no requirement.
+    """
     return as_requirement(text)
 
 
@@ -40,8 +47,8 @@ def parse_requests(requests: Iterable[Any], implicit: Iterable[str] = ()) -> Req
     """
     if isinstance(requests, (str, bytes)):
         raise TypeError(f"a request is a list of texts, not the text {requests!r}")
-    items = [_parsed(item) if isinstance(item, str) else as_requirement(item) for item in requests]
-    items += map(_parsed, implicit)
+    items = [parse_requirement(item) if isinstance(item, str) else as_requirement(item) for item in requests]
+    items += map(parse_requirement, implicit)
     return RequirementList(items)
 
 

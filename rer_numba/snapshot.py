@@ -212,7 +212,7 @@ class Solve:
             self.status = self._run(to_step, to_fail)
         except UnreadablePackageError as error:
             self.status, self._refused = state.ERROR, (error.error_type, error.text)
-        except SolveLimitError:
+        except BaseException:  # whatever it was
             self._session = None  # nobody can go on from there, not even another solve
             raise
         self.seconds += time.perf_counter() - start

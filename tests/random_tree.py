@@ -203,8 +203,10 @@ def _rewrite(rng: Random, family: Path) -> str:
 def _replace_by_rename(rng: Random, family: Path) -> str:
     path = some_definition(rng, family)
     if not path.is_dir():
-        write(path.with_name("package.tmp"), texts.plain(rng))
-        os.replace(path.with_name("package.tmp"), path)
+        temporary = path.with_name("package.tmp")
+        write(temporary, texts.plain(rng))
+        if temporary.is_file():  # or a file is in the place of the folder
+            os.replace(temporary, path)
     return below(path, family)
 
 

@@ -77,6 +77,7 @@ class Studio:
         environment = {
             **kept,
             **({"RER_NUMBA_CACHE_DIR": cache} if cache else {}),
+            "RER_NUMBA_QUIET": "1",  # what is said while kernels are compiled is compared by nobody
             "HOME": str(self.home),
             "PYTHONHASHSEED": "0",
             "REZ_CONFIG_FILE": str(self.config),

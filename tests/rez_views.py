@@ -78,13 +78,14 @@ def is_late(package: Package, key: str) -> bool:
 
 def view_of_us(package: PackageData) -> View:
     """The same reads, on what was loaded for us."""
-    view: View = {"timestamp": told(*broken(package._timestamp)) if broken(package._timestamp) else package.timestamp}
-    if problem := broken(package._variants):
+    found = package.found
+    view: View = {"timestamp": told(*broken(found.timestamp)) if broken(found.timestamp) else found.timestamp}
+    if problem := broken(found.variants):
         return {**view, "variants": told(*problem)}
     variants = package.variants or [[]]
     view["variants"] = list(range(len(package.variants))) or [None]
     for building in (False, True):
-        lists = {"requires": package._requires, **({"build_requires": package._build_requires} if building else {})}
+        lists = {"requires": found.requires, **({"build_requires": found.build_requires} if building else {})}
         problems = [(key, problem) for key, value in lists.items() if (problem := broken(value))]
         if problems:
             key, problem = problems[0]

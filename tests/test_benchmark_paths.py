@@ -324,9 +324,9 @@ def test_other_answers_are_a_difference(small: Path, monkeypatch: Patch, capsys:
 
 def test_where_packages_are_kept(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("RER_NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    assert benchmark_paths._kept_in("elsewhere") == str(tmp_path / "cache" / "benchmark")
+    assert benchmark_data.data_folder("elsewhere") == str(tmp_path / "cache" / "benchmark")
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("RER_NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    assert benchmark_paths._kept_in("elsewhere") == "elsewhere"
-    monkeypatch.setattr(benchmark_paths, "cache_folder", lambda: None)
-    assert benchmark_paths._kept_in("elsewhere") == "elsewhere"
+    assert benchmark_data.data_folder("elsewhere") == "elsewhere"
+    monkeypatch.setattr(benchmark_data, "cache_folder", lambda: None)
+    assert benchmark_data.data_folder("elsewhere") == "elsewhere"

@@ -157,6 +157,12 @@ def assert_same(case: Case, **more: Any) -> Answers:
     return expected
 
 
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said while kernels are compiled is no part of what is compared."""
+    monkeypatch.setenv("RER_NUMBA_QUIET", "1")
+
+
 # ---- the same answers
 
 

@@ -500,7 +500,7 @@ def test_broken_packages_matter_to_who_touches_them(capsys: Capture, odd_site: P
 
 def test_without_rez(tmp_path: Path) -> None:
     """What is plain works; the rest says which file needs what."""
-    tree, site = write_tree(tmp_path / "sw", PLAIN | ODD), tmp_path / "site.rer"
+    tree, site = write_tree(tmp_path / "sw", PLAIN | ODD | {"hollow/1/notes.txt": ""}), tmp_path / "site.rer"
 
     def without_rez(*argv: object) -> tuple[int, str, str]:
         program = "import sys; sys.modules['rez'] = None; from rer_numba.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -514,6 +514,7 @@ def test_without_rez(tmp_path: Path) -> None:
     found = {part["name"]: part["error_type"] for part in json.loads(out)["broken_parts"]}
     assert code == cli.UNSOLVED
     assert found["early-1"] == found["late-1"] == found["app-2.0"] == "NeedsRezError"
+    assert found["hollow-1"] == "PackageDefinitionFileMissing"  # which rez could not read either
     code, out, err = without_rez("solve", "-r", site, "early")
     assert code == cli.UNSOLVED and os.path.join("early", "1", "package.py") in out
     assert "pip install 'rer-numba[rez]'" in out

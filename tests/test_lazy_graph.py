@@ -55,6 +55,12 @@ def test_copies_are_rez_s_own(dealt_with: Any) -> None:
     assert found == a_graph()
 
 
+def test_a_pickle_names_nothing_of_ours() -> None:
+    """It may be read where rer-numba is not installed: rez keeps graphs in a cache that hosts share."""
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert b"rer_numba" not in pickle.dumps(LazyGraph(a_graph), protocol)
+
+
 def test_changed_like_any_other() -> None:
     graph = LazyGraph(Maker())
     graph.add_node("cat")

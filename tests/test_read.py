@@ -57,6 +57,23 @@ def once(do: Callable[[], Any], times: int = 1) -> Callable[[], None]:
     return call
 
 
+# ---- what needs nobody
+
+
+def test_a_folder_without_a_definition_file(tmp_path: Path) -> None:
+    """Nobody needs to be asked: it says what rez says."""
+    location = tmp_path / 'it\'s "here"'
+    folder = location / "ape" / "1"
+    folder.mkdir(parents=True)
+    reading = read_families(places_of([list_location(str(location), DEFAULTS)]), DEFAULTS)
+    assert reading.unread == []
+    (error,) = set(reading.facts.errors)
+    assert error[0] == "PackageDefinitionFileMissing"
+    load = pytest.importorskip("rer_numba.rez_bridge.load")
+    found = load.load_package(str(location), "ape", "1", str(folder), None, "").found
+    assert set(found) == {error}
+
+
 # ---- what changes while it is read
 
 

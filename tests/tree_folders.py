@@ -19,7 +19,7 @@ def _ignored(rng: Random, family: Path) -> None:
     if rng.random() < 0.8:
         write(mark, b"")
     else:
-        mark.mkdir(parents=True, exist_ok=True)  # only a file is a mark
+        make_folder(mark)  # only a file is a mark
 
 
 def _being_built(rng: Random, family: Path) -> None:
@@ -36,11 +36,11 @@ def _without_definition(rng: Random, family: Path) -> None:
 def _folder_for_file(rng: Random, family: Path) -> None:
     path = some_version(rng, family) / "package.py"
     remove(path)
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
 
 
 def _empty_version(rng: Random, family: Path) -> None:
-    (family / "7.7").mkdir(parents=True, exist_ok=True)
+    make_folder(family / "7.7")
 
 
 def _dot_folder(rng: Random, family: Path) -> None:
@@ -149,6 +149,15 @@ def write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except (OSError, UnicodeError):
+        if not _refused(path):
+            raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless something is in the way."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
         if not _refused(path):
             raise
 

@@ -25,6 +25,7 @@ from rer_numba.orderers.orders import (
     VersionSplitOrder,
     as_families,
     as_order,
+    raised_by_custom,
     wrong,
 )
 from rer_numba.version_order import Version
@@ -44,6 +45,7 @@ __all__ = [
     "SortedOrder",
     "VersionSplitOrder",
     "as_package_orderers",
+    "raised_by_custom",
 ]
 
 PackagesOf = Callable[[str], Iterable[tuple[Version, "int | None"]]]

@@ -278,7 +278,7 @@ class OrderKeys:
         order, nested = self._orderers.leaf(family)
         seen = self._classes.version(version)
         if isinstance(order, CustomOrder) and not nested:
-            return order.given.sort_key(family, seen)
+            return order.sort_key(family, seen)
         return Fallback(self._main(order, family, version, seen), seen)
 
     def range_key(self, family: str, range_: VersionRange | None) -> Any:
@@ -288,7 +288,7 @@ class OrderKeys:
         """
         order, nested = self._orderers.leaf(family)
         if isinstance(order, CustomOrder) and not nested:
-            key = order.given.sort_key(family, None if range_ is None else self._classes.range(range_))
+            key = order.sort_key(family, None if range_ is None else self._classes.range(range_))
             return NO_RANGE if range_ is None and type(key) is int and key == 0 else key
         if range_ is None:
             return NO_RANGE
@@ -311,8 +311,7 @@ class OrderKeys:
             case SoftTimestampOrder():
                 return self._timestamp_main(order, family, version, seen)
             case CustomOrder():
-                make = getattr(order.given, "sort_key_implementation", order.given.sort_key)
-                return make(family, seen)
+                return order.sort_key_of_version(family, seen)
         raise TypeError(f"no orderer: {order!r}")
 
     def _timestamp_main(self, order: SoftTimestampOrder, family: str, version: Version, seen: Any) -> tuple[Any, ...]:

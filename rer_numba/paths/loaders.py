@@ -31,15 +31,11 @@ class RezLoader:
 
     def combined(self, place: Place, settings: PathSettings) -> list[PackageData] | BrokenValue:
         """Read all packages of a combined file."""
-        from rer_numba.rez_bridge.load import ListingError, load_combined
+        from rer_numba.rez_bridge.load import load_combined
 
         family = place.family
-        try:
-            return load_combined(
-                place.path, family.name, family.extension, allow_unversioned=settings.allow_unversioned_packages
-            )
-        except ListingError as error:
-            return BrokenValue(error.error_type, error.text)
+        allow_unversioned = settings.allow_unversioned_packages
+        return load_combined(place.path, family.name, family.extension, allow_unversioned=allow_unversioned)
 
 
 class NoLoader:
@@ -48,15 +44,7 @@ class NoLoader:
     def package(self, place: Place, entry: Entry, reason: str) -> PackageData:
         """Give a package that cannot be used."""
         broken = _needs_rez(entry.file or entry.folder, reason)
-        return PackageData.as_found(
-            place.family.name,
-            entry.version,
-            requires=broken,
-            variants=broken,
-            build_requires=broken,
-            timestamp=broken,
-            uri=entry.file,
-        )
+        return PackageData.unreadable(place.family.name, entry.version, broken, entry.file)
 
     def combined(self, place: Place, settings: PathSettings) -> BrokenValue:  # noqa: ARG002 - rez would heed them
         """Give what listing the family raises."""

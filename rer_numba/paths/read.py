@@ -185,6 +185,9 @@ class _FamilyReader:
 
     def _package(self, place: Place, entry: Entry) -> tuple[PackageData, Source]:
         """Read a package, again if its file changes meanwhile."""
+        if entry.file is None:
+            self._watch_release(place, entry, [])
+            return _without_definition(place, entry), Source(place.location, *ABSENT)
         for _ in range(_TRIES):
             static, state, reason = _read_static(entry)
             if static is not None and static.has_timestamp:
@@ -226,18 +229,26 @@ class _FamilyReader:
         return found
 
 
-def _look(path: str | None) -> FileState:
+def _without_definition(place: Place, entry: Entry) -> PackageData:
+    """A package whose folder holds no definition file. Ports: FileSystemPackageResource._load (rez 3.4.0)."""
+    name = place.family.name
+    version = {"version": entry.version} if entry.version else {}
+    resource = {"location": place.path, "name": name, **version, "repository_type": "filesystem"}
+    text = f"Missing package definition file: FileSystemPackageResource({resource!r})"
+    return PackageData.unreadable(name, entry.version, BrokenValue("PackageDefinitionFileMissing", text), None)
+
+
+def _look(path: str) -> FileState:
     """The state of a path as it is, settled or not; ABSENT when one cannot look."""
     try:
-        return ABSENT if path is None else state_of(path)
+        return state_of(path)
     except OSError:
         return ABSENT
 
 
 def _read_static(entry: Entry) -> tuple[StaticPackage | None, FileState, str]:
     """Read a plain file: (content or None, state, why only rez can read it)."""
-    if entry.file is None:
-        return None, ABSENT, "there is no definition file"
+    assert entry.file is not None
     if entry.extension != "py":
         return None, ABSENT, "it is a YAML file"
     try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rer_numba import stepping
 from rer_numba.rez_bridge.phases import Phases
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError
 from rer_numba.rez_bridge.solving import NativeSolve
+from rer_numba.rez_bridge.stats import record
 
 
 class PhaseOfStep:
@@ -19,19 +22,35 @@ class PhaseOfStep:
         PAUSED.
     solver : object
         What rez's phase knows as its solver.
+    rez_at : callable
+        Gives rez's solver after a number of steps, for what goes wrong here.
     """
 
-    def __init__(self, native: NativeSolve, solver: Any) -> None:
+    def __init__(self, native: NativeSolve, solver: Any, rez_at: Callable[[int], Any]) -> None:
         self._text = stepping.Phase(native.solve)
         self._phases = Phases(native.solve, solver, native.variant_of)
+        self._step = native.solve.num_solves
+        self._rez_at = rez_at
+        self._of_rez: Any = None
 
     def __str__(self) -> str:
-        return str(self._text)
+        return str(self._read(lambda: str(self._text)))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or "_of_rez" not in vars(self):
             raise AttributeError(name)
-        return getattr(self._phases.latest(), name)
+        return getattr(self._read(self._phases.latest), name)
+
+    def _read(self, ours: Callable[[], Any]) -> Any:
+        """What we have, or the phase of rez."""
+        if self._of_rez is None:
+            try:
+                with OUR_PART:
+                    return ours()
+            except NotNativeError as refusal:
+                record(False, refusal.reason)
+            self._of_rez = self._rez_at(self._step)._latest_nonfailed_phase()
+        return self._of_rez
 
 
 def says_something(callback: Any) -> bool:

@@ -17,7 +17,7 @@ from rez.utils.sourcecode import SourceCode
 from rer_numba.errors import VersionError
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Listed, Listing
-from rer_numba.rez_bridge.load import _broken, attempt, late, package_of
+from rer_numba.rez_bridge.load import attempt, late, package_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
 
@@ -57,7 +57,7 @@ class RezFinder:
         except VersionError as error:
             return Listing([], ("VersionError", str(error)), path)
         except Exception as error:  # noqa: BLE001 - whatever listing raises is raised by the solve that lists it
-            return Listing([], _broken(error), path)
+            return Listing([], BrokenValue.of(error), path)
         return Listing(list(found.values()))
 
     def read(self, name: str, listed: Listed) -> PackageData:

@@ -41,11 +41,5 @@ class LazyGraph(digraph):
         return vars(self)[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _plain, ({name: getattr(self, name) for name in vars(_new())},)
-
-
-def _plain(attributes: dict[str, Any]) -> Any:
-    """Make a digraph of rez's own."""
-    graph = _new()
-    vars(graph).update(attributes)
-    return graph
+        # nothing of ours is named: hosts that share a resolve cache may not have rer-numba
+        return digraph, (), {name: getattr(self, name) for name in vars(_new())}

@@ -34,24 +34,6 @@ _COMBINED_FAMILY = "filesystem.family.combined"
 _COMBINED = "filesystem.package.combined"
 
 
-class ListingError(Exception):
-    """rez cannot list the versions of a family.
-
-    Parameters
-    ----------
-    error_type, text : str
-        Class name and text of what rez raises.
-    """
-
-    def __init__(self, error_type: str, text: str) -> None:
-        super().__init__(error_type, text)
-        self.error_type = error_type
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"{self.error_type}: {self.text}"
-
-
 def load_package(location: str, name: str, version: str, folder: str, file: str | None, extension: str) -> PackageData:
     """Load a package that has a folder of its own.
 
@@ -103,7 +85,9 @@ def package_of(
     return PackageData.as_found(name, version, **values, uri=uri)
 
 
-def load_combined(location: str, name: str, extension: str, *, allow_unversioned: bool) -> list[PackageData]:
+def load_combined(
+    location: str, name: str, extension: str, *, allow_unversioned: bool
+) -> list[PackageData] | BrokenValue:
     """Load the packages of a family that is one file.
 
     Parameters
@@ -117,14 +101,9 @@ def load_combined(location: str, name: str, extension: str, *, allow_unversioned
 
     Returns
     -------
-    list of PackageData
-        In rez's order.
-
-    Raises
-    ------
-    ListingError
-        The file cannot be loaded, or its versions are wrong. (A wrong key of `version_overrides` breaks the packages,
-        but not the list.)
+    list of PackageData, or BrokenValue
+        In rez's order; or what rez raises, since the file cannot be loaded or its versions are wrong. (A wrong key of
+        `version_overrides` breaks the packages, but not the list.)
     """
     try:
         repository = _repository(location)
@@ -135,7 +114,7 @@ def load_combined(location: str, name: str, extension: str, *, allow_unversioned
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - code in the file may raise anything, an exit too
-        raise ListingError(*_broken(error)) from None
+        return BrokenValue.of(error)
     return [
         _combined_package(repository, {"location": location, "name": name, "ext": extension}, text) for text in texts
     ]
@@ -190,9 +169,9 @@ def _load(find: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
         raise
     except AttributeError as error:
         # rez's wrapper takes one for the sign that an attribute is not set; variants are read without the wrapper
-        return None, {"variants": _broken(error)}
+        return None, {"variants": BrokenValue.of(error)}
     except BaseException as error:  # noqa: BLE001 - as above
-        return None, dict.fromkeys(("requires", "variants", "build_requires", "timestamp"), _broken(error))
+        return None, dict.fromkeys(("requires", "variants", "build_requires", "timestamp"), BrokenValue.of(error))
     return resource, {}
 
 
@@ -254,13 +233,4 @@ def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return read(*arguments)
     except Exception as error:  # noqa: BLE001 - rez's own errors, and whatever wrong values lead to
-        return _broken(error)
-
-
-def _broken(error: BaseException) -> BrokenValue:
-    """Note an error; what its text holds of half characters is escaped, since no file of ours could hold them."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an error of somebody else's class may have no text
-        text = "an error that cannot be told"
-    return BrokenValue(type(error).__name__, text.encode("utf-8", "backslashreplace").decode())
+        return BrokenValue.of(error)

@@ -1,7 +1,8 @@
 """A drop-in for `rez.solver.Solver`: the same constructor, the same attributes, the same answers, by our kernels.
 
 What is not native is done by rez's own solver, as a whole: with a reason that is counted (`rer_numba.rez_bridge.stats`)
-and logged. Then everything here hands through to it.
+and logged. Then everything here hands through to it. The same happens when something goes wrong in our code, also when
+an answer is read later (`rer_numba.rez_bridge.refusals`, `rer_numba.rez_bridge.handing_over`).
 
 Invariants
 ----------
@@ -15,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rez.exceptions import ResolveError
 from rez.solver import PackageVariant, SolverCallbackReturn, SolverState, SolverStatus, _Printer
@@ -23,17 +24,13 @@ from rez.version import Requirement
 from rez.version import RequirementList as RezRequirementList
 
 from rer_numba import state
-from rer_numba.rez_bridge import hook
-from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something, silent
+from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something
+from rer_numba.rez_bridge.handing_over import HandingOver
 from rer_numba.rez_bridge.lazy_graph import LazyGraph
 from rer_numba.rez_bridge.phases import Phases, conflict_phase
-from rer_numba.rez_bridge.solving import NativeSolve, NotNativeError, options_of, require_native
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, require_native
+from rer_numba.rez_bridge.solving import NativeSolve, options_of
 from rer_numba.rez_bridge.stats import record
-
-if TYPE_CHECKING:
-    from rez.solver import Solver as RezSolver
-else:
-    RezSolver = hook.rez_solver()  # rez's own, also while it is hooked
 
 _STATUS = {
     state.PENDING: SolverStatus.unsolved,
@@ -44,10 +41,10 @@ _STATUS = {
     state.CYCLIC: SolverStatus.failed,
 }
 
-_ARGUMENTS = signature(RezSolver.__init__)
+_ARGUMENTS = signature(HandingOver.__init__)
 
 
-class Solver(RezSolver):
+class Solver(HandingOver):
     """Solves a request. See `rez.solver.Solver` for the parameters and for everything it offers.
 
     Raises
@@ -74,6 +71,10 @@ class Solver(RezSolver):
         except NotNativeError as refusal:
             self._fall_back(refusal.reason, 0)
 
+    def _make_late(self, name: str) -> Callable[[], Any] | None:
+        make = _MADE_LATE.get(name)
+        return None if make is None else lambda: make(self)
+
     def _begin_counting(self) -> None:
         self.solve_begun = False
         self.solve_time = 0.0
@@ -81,56 +82,17 @@ class Solver(RezSolver):
 
     def _begin(self) -> NativeSolve:
         given = self._given
-        require_native(given)
-        options = options_of(
-            given["package_filter"], given["package_orderers"], given["building"], given["package_paths"]
-        )
+        with OUR_PART:
+            require_native(given)
+            options = options_of(
+                given["package_filter"], given["package_orderers"], given["building"], given["package_paths"]
+            )
         native = self._native = NativeSolve(
             given["package_requests"], given["package_paths"], options, given["context"], given["package_load_callback"]
         )
         if not native.request.conflict:
             self._run(state.BEFORE_FIRST)
         return native
-
-    # --- falling back
-
-    def _fall_back(self, reason: str, steps: int) -> None:
-        """Let rez solve, as a whole, up to where this solve had come; nobody is told twice."""
-        loads, told = (0, 0) if self._native is None else (self._native.loads_told, self._native.steps_told)
-        record(False, reason)
-        given = self._given
-        self._native = None
-        for name in set(vars(self)) - {"_given", "_native"}:
-            del vars(self)[name]
-        self._rez = RezSolver(
-            **{
-                **given,
-                "callback": silent(given["callback"], told, (SolverCallbackReturn.keep_going, "")),
-                "package_load_callback": silent(given["package_load_callback"], loads, None),
-            }
-        )
-        for _ in range(steps):
-            self._rez.solve_step()
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("_given", "_native", "_rez", "_shadow") or name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if "_rez" in vars(self):
-            return getattr(self._rez, name)
-        make = _MADE_LATE.get(name)
-        if make is not None:
-            return make(self)
-        return getattr(self._rez_beside(), name)
-
-    def _rez_beside(self) -> RezSolver:
-        """rez's solver, come to the same point: for what we do not count."""
-        shadow: RezSolver | None = vars(self).get("_shadow")
-        if shadow is None or shadow.solve_count > self.num_solves:
-            shadow = RezSolver(**{**self._given, "callback": None, "package_load_callback": None})
-            self._shadow = shadow
-        while shadow.solve_count < self.num_solves:
-            shadow.solve_step()
-        return shadow
 
     # --- solving
 
@@ -212,7 +174,7 @@ class Solver(RezSolver):
         native = self._native
         assert native is not None
         solve = native.solve
-        phase: Any = PhaseOfStep(native, self)
+        phase: Any = PhaseOfStep(native, self, self.rez_at)
         ask: Any = self.callback
         answer, reason = ask(SolverState(solve.num_solves, solve.num_fails, phase))
         native.steps_told += 1
@@ -233,11 +195,11 @@ class Solver(RezSolver):
             return
         if self._conflict:
             return
-        self._native.solve.close()
-        self._native.begin()
         self._begin_counting()
         self._is_counted = False
         try:
+            with OUR_PART:
+                self._native.begin_again()
             self._run(state.BEFORE_FIRST)
         except NotNativeError as refusal:
             self._fall_back(refusal.reason, 0)
@@ -277,9 +239,10 @@ class Solver(RezSolver):
     @property
     def resolved_packages(self) -> list[PackageVariant] | None:
         """The resolved variants in order; None unless solved."""
-        if self._native is None:
-            found: list[PackageVariant] | None = self._rez.resolved_packages
-            return found
+        return self._read(self._resolved_packages, lambda rez: rez.resolved_packages)
+
+    def _resolved_packages(self) -> list[PackageVariant] | None:
+        assert self._native is not None
         return list(self._native.variants()) if self.status == SolverStatus.solved else None
 
     @property
@@ -319,18 +282,26 @@ class Solver(RezSolver):
 
     def failure_description(self, failure_index: int | None = None) -> str:
         """A failure in words. See `rez.solver.Solver.failure_description`."""
-        if self._native is None:
-            return str(self._rez.failure_description(failure_index))
+        self._require_failure(failure_index)
+        return self._read(
+            lambda: self._failure_description(failure_index), lambda rez: str(rez.failure_description(failure_index))
+        )
+
+    def _failure_description(self, index: int | None) -> str:
+        native = self._native
+        assert native is not None
         if self._conflict:
-            return str(self._conflict_of(failure_index).description())
-        number = self._failure_number(failure_index)
+            return str(self._failed_phase(index).failure_reason.description())
+        number = self._failure_number(index)
         is_told = number == 1 or (self.cyclic_fail and number == self.num_fails)
         # the order of reductions in a later failure depends on what rez sorted in those before
-        text = (
-            self._native.solve.failure_text(number) if is_told else self._made_phases().failure_description(number - 1)
-        )
-        has_reason = failure_index is None and self.callback_return == SolverCallbackReturn.fail
+        text = native.solve.failure_text(number) if is_told else self._made_phases().failure_description(number - 1)
+        has_reason = index is None and self.callback_return == SolverCallbackReturn.fail
         return f"{self.abort_reason}:\n{text}" if has_reason and self.abort_reason else text
+
+    def _require_failure(self, index: int | None) -> None:
+        if self._native is not None:
+            self._failure_number(index)
 
     def _failure_number(self, index: int | None) -> int:
         """Number of a failure, from 1. Ports: rez.solver.Solver._get_failed_phase (rez 3.4.0)."""
@@ -342,17 +313,16 @@ class Solver(RezSolver):
             raise IndexError("failure index out of range")
         return number
 
-    def _conflict_of(self, index: int | None) -> Any:
-        self._failure_number(index)
-        return conflict_phase(self).failure_reason
+    def _failed_phase(self, index: int | None) -> Any:
+        return conflict_phase(self) if self._conflict else self._made_phases().failed(index)
 
     def failure_reason(self, failure_index: int | None = None) -> Any:
         """rez's object that says why. See `rez.solver.Solver.failure_reason`."""
-        if self._native is None:
-            return self._rez.failure_reason(failure_index)
-        if self._conflict:
-            return self._conflict_of(failure_index)
-        return self._made_phases().failure_reason(failure_index)
+        self._require_failure(failure_index)
+        return self._read(
+            lambda: self._failed_phase(failure_index).failure_reason,
+            lambda rez: rez.failure_reason(failure_index),
+        )
 
     def failure_packages(self, failure_index: int | None = None) -> list[Requirement] | None:
         """The requirements that are involved in a failure."""
@@ -361,27 +331,41 @@ class Solver(RezSolver):
 
     def get_graph(self) -> Any:
         """The graph of the solve, of an ended one made when somebody looks. See `rez.solver.Solver.get_graph`."""
-        if self._native is None:
-            return self._rez.get_graph()
+        return self._read(self._get_graph, lambda rez: rez.get_graph())
+
+    def _get_graph(self) -> Any:
         if self._conflict:
             return conflict_phase(self).get_graph()
         phases = self._made_phases()
-        has_ended = self.status in (SolverStatus.solved, SolverStatus.failed)
-        return LazyGraph(phases.graph) if has_ended else phases.graph()
+        if self.status == SolverStatus.unsolved:
+            return phases.graph()
+        steps, ended = self.num_solves, self._how_it_ended()
+
+        def make() -> Any:
+            try:
+                with OUR_PART:
+                    return phases.graph()
+            except NotNativeError as refusal:
+                record(False, refusal.reason)
+            rez = self.rez_at(steps)
+            vars(rez).update(ended)
+            return rez.get_graph()
+
+        return LazyGraph(make)
 
     def get_fail_graph(self, failure_index: int | None = None) -> Any:
         """The graph of a failure. See `rez.solver.Solver.get_fail_graph`."""
-        if self._native is None:
-            return self._rez.get_fail_graph(failure_index)
-        if self._conflict:
-            self._failure_number(failure_index)
-            return conflict_phase(self).get_graph()
-        return self._made_phases().fail_graph(failure_index)
+        self._require_failure(failure_index)
+        return self._read(
+            lambda: self._failed_phase(failure_index).get_graph(),
+            lambda rez: rez.get_fail_graph(failure_index),
+        )
 
     def _latest_nonfailed_phase(self) -> Any:
-        if self._native is None:
-            return self._rez._latest_nonfailed_phase()
-        return None if self.status == SolverStatus.failed else self._made_phases().latest()
+        return self._read(
+            lambda: None if self.status == SolverStatus.failed else self._made_phases().latest(),
+            lambda rez: rez._latest_nonfailed_phase(),
+        )
 
 
 def _failed_phases(solver: Solver) -> list[Any]:
@@ -393,7 +377,7 @@ def _failed_phases(solver: Solver) -> list[Any]:
     return failed[:-1] if stack[-1].status in (SolverStatus.failed, SolverStatus.cyclic) else failed
 
 
-_MADE_LATE: dict[str, Callable[[Solver], Any]] = {
+_MADE_LATE: dict[str, Callable[[Any], Any]] = {
     "request_list": lambda solver: vars(solver).setdefault(
         "request_list", RezRequirementList(solver._given["package_requests"])
     ),

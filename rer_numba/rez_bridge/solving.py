@@ -17,19 +17,19 @@ from typing import Any
 
 from rez import exceptions
 from rez.config import config
-from rez.package_order import PackageOrderList
 from rez.packages import Package, Variant, get_variant
 from rez.version import VersionError
 
 from rer_numba import state
-from rer_numba.errors import ConfigurationError, RerError
+from rer_numba.errors import ConfigurationError
 from rer_numba.filters import as_package_filter
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
 from rer_numba.packages import LATE
 from rer_numba.requirements import RequirementList, as_requirement
 from rer_numba.rez_bridge.lists import Rows, TableVariant
-from rer_numba.rez_bridge.sites import Site, site_of
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
+from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.snapshot import Snapshot, Solve
 
 _RAISED = (
@@ -47,21 +47,8 @@ _AHEAD = 64
 """How many steps a solve that goes step by step is settled in advance: settling each one takes longer than solving."""
 
 
-class NotNativeError(RerError):
-    """Only rez can do this solve.
-
-    Parameters
-    ----------
-    reason : str
-        Why.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
+_RUNNING = OurPart(then=forget_sites)
+"""After an error nobody knows what the sites know: the next solve looks at everything again."""
 
 
 def exception_of(error_type: str, text: str) -> Exception:
@@ -88,28 +75,6 @@ def _plugin_exception(error_type: str) -> Any:
     from rezplugins.package_repository.filesystem import PackageDefinitionFileMissing
 
     return PackageDefinitionFileMissing
-
-
-def require_native(given: dict[str, Any]) -> None:
-    """Raise `NotNativeError` if the arguments of a solver ask for what only rez does.
-
-    Parameters
-    ----------
-    given : dict
-        The arguments of rez.solver.Solver, all of them.
-    """
-    for condition, reason in (
-        (given["verbosity"] > 0, "verbosity is above 0"),
-        (given["print_stats"], "print_stats"),
-        (config.debug_file_loads, "debug_file_loads is set"),
-        (given["package_filter"] and config.debug_package_exclusions, "debug_package_exclusions is set"),
-        (
-            given["package_orderers"] is None and len(PackageOrderList.singleton),
-            "no orderers are given, but rez's configuration has some, which it uses for variants then",
-        ),
-    ):
-        if condition:
-            raise NotNativeError(reason)
 
 
 def options_of(package_filter: Any, package_orderers: Any, building: bool, paths: Sequence[str]) -> SolveOptions:
@@ -197,8 +162,10 @@ class NativeSolve:
             self.request = RequirementList([as_requirement(one) for one in requests])
         except (TypeError, VersionError) as error:
             raise NotNativeError(str(error)) from None
-        if not self.request.conflict:
-            self.site = _site_of(paths)
+        if self.request.conflict:
+            return
+        with OurPart(paths, forget_sites):
+            self.site: Site = site_of(paths)
             self.site.prepare(self.request)
             self.begin()
 
@@ -211,10 +178,17 @@ class NativeSolve:
         self.snapshot: Snapshot = self.site.snapshot
         self.solve: Solve = self.snapshot.begin(self.request, self.options, self.paths)
 
+    def begin_again(self) -> None:
+        """Begin again for whoever wants to hear everything once more, except for packages."""
+        self.solve.close()
+        self.begin()
+        self.steps_told = 0
+
     def configure(self) -> None:
         """Look at rez's configuration again: it reads it while it solves."""
-        self.options = configured(self.options)
-        self.solve.options = self.options
+        with OUR_PART:
+            self.options = configured(self.options)
+            self.solve.options = self.options
 
     def run(self, to_step: int = 0) -> int:
         """Run to a step (0: to the end), and tell what rez tells on the way.
@@ -227,16 +201,17 @@ class NativeSolve:
             Nothing was told of what lies behind `loads_told`.
         """
         try:
-            status, error = self._run(to_step)
-            self._tell_loads()
-        except NotNativeError:
-            raise
-        except RerError as problem:  # too large, or a place that cannot be read
-            raise NotNativeError(str(problem)) from problem
+            with _RUNNING:
+                status, error = self._run(to_step)
+                loads, missing = self._new_loads(), self._new_missing_families()
         finally:
             if self.solve.status != state.PAUSED:
                 self.solve.close()
-        self._tell_missing_families()
+        for row in loads:
+            self.loads_told += 1
+            self._tell_load(row)
+        for text in missing:
+            sys.stderr.write(f"{text}\n")
         if error is not None:
             raise error
         return status
@@ -274,26 +249,27 @@ class NativeSolve:
                 self._settled_to = sys.maxsize
                 scout.close()
 
-    def _tell_loads(self) -> None:
+    def _new_loads(self) -> list[int]:
+        """The packages that nobody was told of yet."""
         loads = int(self.solve.session.head[state.N_LOADS])
         if self.on_load is None or (loads == self._loads_seen and self.solve.status == state.PAUSED):
-            return
+            return []
         self._loads_seen = loads
-        packages = self.solve.touched().packages
-        for row in packages[self.loads_told :]:
-            self.loads_told += 1
-            package = LatePackage(partial(self.site.package, self.snapshot, row))
-            package.set_context(self.context)
-            self.on_load(package)
+        return self.solve.touched().packages[self.loads_told :]
 
-    def _tell_missing_families(self) -> None:
-        """What rez prints about each phase that failed for a family that is not there."""
+    def _tell_load(self, row: int) -> None:
+        assert self.on_load is not None
+        package = LatePackage(partial(self.site.package, self.snapshot, row))
+        package.set_context(self.context)
+        self.on_load(package)
+
+    def _new_missing_families(self) -> list[str]:
+        """What rez prints about each phase that failed for a family that is not there, as far as it is not told."""
         if self.options.error_on_missing_variant_requires or not self.solve.num_fails:
-            return
+            return []
         texts = list(_missing_families(self.solve))
-        for text in texts[self._missing_told :]:
-            sys.stderr.write(f"{text}\n")
-        self._missing_told = max(self._missing_told, len(texts))
+        told, self._missing_told = self._missing_told, max(self._missing_told, len(texts))
+        return texts[told:]
 
     # --- reading
 
@@ -305,18 +281,13 @@ class NativeSolve:
         """The resolved variants."""
         reader = self.solve.view.reader
         rows = Rows.of(reader)
-        handle_of = partial(self.site.handle, self.snapshot)
+        building = self.options.building
         return [
-            ResolvedVariant(rows, row, reader.variant_name(row)[0], self.variant_of, self.options.building, handle_of)
+            ResolvedVariant(
+                self.site.handle(self.snapshot, row), rows, row, reader.variant_name(row)[0], self.variant_of, building
+            )
             for row in self._rows
         ]
-
-
-def _site_of(paths: Sequence[str]) -> Site:
-    try:
-        return site_of(paths)
-    except Exception as error:  # rez says what is wrong with a place, where it comes to it
-        raise NotNativeError(f"{type(error).__name__}: {error}") from error
 
 
 def _missing_families(solve: Solve) -> Iterator[str]:
@@ -339,16 +310,15 @@ class ResolvedVariant(TableVariant):
     """rez's PackageVariant of a solution: its handle is known without rez's variant."""
 
     def __init__(
-        self, rows: Rows, row: int, name: str, variant_of: Any, building: bool, handle_of: Callable[[int], Any]
+        self, handle: dict[str, Any], rows: Rows, row: int, name: str, variant_of: Any, building: bool
     ) -> None:
         super().__init__(rows, row, name, variant_of, building)
-        self._handle_of = handle_of
+        self._handle = handle
 
     @property
     def handle(self) -> dict[str, Any]:
         """rez's handle of the variant, as a dict."""
-        found: dict[str, Any] = self._handle_of(self.row)
-        return found
+        return self._handle
 
 
 class LatePackage(Package):
