@@ -122,8 +122,8 @@ class Session:
         needed = sizes.bytes_needed()
         if needed > MAX_WORK_BYTES:
             raise SolveLimitError("bytes of work arrays", needed, MAX_WORK_BYTES)
+        self.work = make_work(sizes)  # there may be no memory for it
         self.sizes = sizes
-        self.work = make_work(sizes)
         self.head = self.work.head
         self.policy = self.engine.default_policy
         arrays = [*self.engine.columns, *self.policy.arrays, *self.work]
