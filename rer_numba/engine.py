@@ -12,12 +12,14 @@ from collections.abc import Callable
 import numpy as np
 
 from rer_numba import schema, state
+from rer_numba.clock import CLOCK
 from rer_numba.errors import SolveLimitError
 from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
 from rer_numba.schema import IntArray, Tables
-from rer_numba.state import GROUP_BIT, GROUPS, NEEDED_ROOM, Sizes, Work
+from rer_numba.state import CALLED_OFF, GROUP_BIT, GROUPS, NEEDED_ROOM, ROWS, Rows, Sizes, Work
 
+_SIGNAL = Work._fields.index("signal")
 MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES") or 8 << 30)
 
 
@@ -68,27 +70,32 @@ def _addresses(arrays: list[IntArray]) -> list[int]:
     return [array.__array_interface__["data"][0] for array in arrays]
 
 
-Solve = Callable[[Policy, Work, IntArray], int]
-"""Runs the kernel under a policy on work arrays; the last argument is the table of all addresses."""
+Solve = Callable[[Policy, Work, Rows, IntArray], int]
+"""Runs the kernel under a policy on work arrays and rows; the last argument is the table of all addresses."""
 
 
 def _native_solve() -> Solve:
     from rer_numba.native import load_native
 
     function = load_native()
-    return lambda _policy, _work, table: function(table.__array_interface__["data"][0])
+    return lambda _policy, _work, _rows, table: function(table.__array_interface__["data"][0])
 
 
 def _jit_solve(engine: Engine) -> Solve:
-    from rer_numba import kernels
+    from rer_numba import kernels, rows
 
     # mapped columns are read-only, which is another type to Numba: copies keep one signature for each kernel
     columns = [np.array(array) for array in engine.columns]
 
-    def solve(policy: Policy, work: Work, _table: IntArray) -> int:
-        return int(kernels.solve(kernels.Columns(*columns, *map(np.array, policy.arrays)), work))
+    def solve(policy: Policy, work: Work, many: Rows, _table: IntArray) -> int:
+        return int(rows.enter(kernels.Columns(*columns, *map(np.array, policy.arrays)), work, many))
 
     return solve
+
+
+NO_ROWS = Rows(*[np.zeros(0, array.dtype) for array in ROWS])
+NO_LIMIT = -1
+_LONGEST = 1 << 62
 
 
 class Session:
@@ -106,6 +113,7 @@ class Session:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._rows = NO_ROWS
         self._allocate(engine.sizes)
 
     def _allocate(self, sizes: Sizes) -> None:
@@ -114,10 +122,33 @@ class Session:
             raise SolveLimitError("bytes of work arrays", needed, MAX_WORK_BYTES)
         self.sizes = sizes
         self.work = state.make_work(sizes)
+        self.own_signal = self.work.signal
         self.head = self.work.head
+        self.head[state.CLOCK_FUNCTION] = CLOCK.function
+        self.head[state.CLOCK_ARGUMENT] = CLOCK.argument
+        self.head[state.N_FAMILIES] = sizes.family - sizes.request
+        self.head[state.MAX_WORDS] = sizes.max_words
         self.policy = self.engine.default_policy
-        arrays = [*self.engine.columns, *self.policy.arrays, *self.work]
+        arrays = [*self.engine.columns, *self.policy.arrays, *self.work, *self._rows]
         self._table = np.array(_addresses(arrays), np.int64)
+
+    def _renew(self) -> None:
+        """Make the work arrays anew after a solve that was broken off within a step; its counts stay."""
+        counts = self.head[[state.NUM_SOLVES, state.NUM_FAILS, state.DEADLINE]]
+        self._allocate(self.sizes)
+        self.head[[state.NUM_SOLVES, state.NUM_FAILS, state.DEADLINE]] = counts
+
+    def _listen(self, signal: IntArray | None, time_limit: float) -> None:
+        """Let the kernel heed a signal that others may write, and watch the clock if there is a limit."""
+        if signal is None:
+            signal = self.own_signal
+            signal[0] = state.NO_SIGNAL if time_limit == NO_LIMIT else state.WATCH_CLOCK
+        if signal is not self.work.signal:
+            self.work = self.work._replace(signal=signal)
+            place = len(self.engine.columns) + len(self.policy.arrays) + _SIGNAL
+            self._table[place] = _addresses([signal])[0]
+        if time_limit != NO_LIMIT:
+            self.head[state.TIME_LIMIT] = int(min(max(time_limit * CLOCK.ticks, -_LONGEST), _LONGEST))
 
     def _use(self, policy: Policy) -> None:
         """Put a policy's arrays and flags where the kernel finds them."""
@@ -139,6 +170,10 @@ class Session:
         stop_at_step: int = 0,
         resume: bool = False,
         policy: Policy | None = None,
+        max_fails: int = NO_LIMIT,
+        time_limit: float = NO_LIMIT,
+        signal: IntArray | None = None,
+        goes_on: bool = False,
     ) -> int:
         """Solve; returns a status of `rer_numba.state`. The work arrays hold the answer until the next call.
 
@@ -156,46 +191,117 @@ class Session:
             Go on with the solve that was PAUSED by the last call, which had the same request, options and policy. When
             it needs room it runs again from the start, to the same place.
         policy : Policy, optional
+        max_fails, time_limit
+            When to give up, in failed steps and seconds, see `stepping.Limits`; NO_LIMIT: never.
+        signal : int64 array of length 1, optional
+            Tells the kernel from outside to end, or to watch the clock; see `state`.
+        goes_on : bool
+            It is the solve of the last call, which starts again: its time runs already.
 
         Raises
         ------
         SolveLimitError
             The solve needs more memory than `MAX_WORK_BYTES`.
         """
+        deadline = self.head[state.DEADLINE] if goes_on or resume else 0
         while True:
             if not resume:
                 self._put(request)
+            self._listen(signal, time_limit)
             head = self.head
+            head[state.MANY] = 0
+            head[state.MAX_FAILS] = max_fails
+            head[state.DEADLINE] = deadline
             head[state.RESUME] = resume
             head[state.STOP_AT_STEP] = stop_at_step
             head[state.INTERSECTION_PRIORITY] = intersection_priority
             head[state.ERROR_ON_MISSING] = error_on_missing
             head[state.STOP_AT_FAIL] = stop_at_fail
             self._use(policy or self.engine.default_policy)
-            status = self.engine.solve(self.policy, self.work, self._table)
+            status = self.engine.solve(self.policy, self.work, self._rows, self._table)
             if status != state.NEED_ROOM:
+                if head[NEEDED_ROOM] & CALLED_OFF:
+                    self._renew()
                 return status
-            self._allocate(self.sizes.grown(int(head[NEEDED_ROOM])))
+            deadline = head[state.DEADLINE]
+            self.grow()
             resume = False
+
+    def grow(self) -> None:
+        """Make the work arrays larger after NEED_ROOM.
+
+        Raises
+        ------
+        SolveLimitError
+            That would be more memory than `MAX_WORK_BYTES`.
+        """
+        self._allocate(self.sizes.grown(int(self.head[NEEDED_ROOM])))
+
+    def run_rows(
+        self,
+        rows: Rows,
+        *,
+        most_requests: int,
+        most_cuts: int,
+        intersection_priority: bool,
+        error_on_missing: bool,
+        policy: Policy | None,
+        max_fails: int,
+        time_limit: float,
+        signal: IntArray,
+    ) -> int:
+        """Solve rows of a block until the kernel needs something; returns why, see `rows.solve_rows`.
+
+        Parameters
+        ----------
+        rows : Rows
+            With `call` filled in. Other threads may be at the same block.
+        most_requests, most_cuts : int
+            Of one row.
+        intersection_priority, error_on_missing, policy, max_fails, time_limit, signal
+            As for `run`.
+
+        Raises
+        ------
+        SolveLimitError
+            The requests need more memory than `MAX_WORK_BYTES`.
+        """
+        self._make_room(most_requests, most_cuts)
+        self._listen(signal, time_limit)
+        self._use(policy or self.engine.default_policy)
+        self._rows = rows
+        self._table[-len(rows) :] = _addresses([*rows])
+        head = self.head
+        head[state.MANY] = 1
+        head[state.MAX_FAILS] = max_fails
+        head[state.RESUME] = head[state.STOP_AT_STEP] = head[state.STOP_AT_FAIL] = 0
+        head[state.INTERSECTION_PRIORITY] = intersection_priority
+        head[state.ERROR_ON_MISSING] = error_on_missing
+        status = self.engine.solve(self.policy, self.work, rows, self._table)
+        if status != state.NEED_ROOM and head[NEEDED_ROOM] & CALLED_OFF:
+            self._renew()
+        return status
+
+    def _make_room(self, n_requests: int, n_cuts: int) -> None:
+        """Have room for a request."""
+        sizes = self.sizes
+        if n_requests > sizes.request:
+            more = max(n_requests, 2 * sizes.request)
+            sizes = sizes._replace(family=sizes.family - sizes.request + more, request=more)
+        while n_cuts * 2 > sizes.groups["cut"]:
+            sizes = sizes.grown(GROUP_BIT["cut"])
+        if sizes is not self.sizes:
+            self._allocate(sizes)
 
     def _put(self, request: EncodedRequest) -> None:
         """Copy the request into the work arrays."""
         self.request = request
         n = len(request.families)
-        sizes = self.sizes
-        if n > sizes.request:
-            more = max(n, 2 * sizes.request)
-            sizes = sizes._replace(family=sizes.family - sizes.request + more, request=more)
-        while len(request.cuts) * 2 > sizes.groups["cut"]:
-            sizes = sizes.grown(GROUP_BIT["cut"])
-        if sizes is not self.sizes:
-            self._allocate(sizes)
+        self._make_room(n, len(request.cuts))
         work, head = self.work, self.head
         work.request_family[:n] = request.families
         work.request_flags[:n] = request.flags
         work.request_cut_offsets[: n + 1] = request.cut_offsets
         work.cut[: len(request.cuts)] = request.cuts
-        head[state.N_FAMILIES] = sizes.family - sizes.request
-        head[state.MAX_WORDS] = sizes.max_words
         head[state.N_REQUESTS] = n
         head[state.N_CUTS] = len(request.cuts)

@@ -84,12 +84,22 @@ class Known:
     def note(self, session: Session) -> None:
         """Note everything that the last solve of a session touched."""
         families, words, bits = _logged(session)
+        self._make_room(session)
+        self._families[families[families < len(self._families)]] = True
+        np.bitwise_or.at(self._variants, words, bits)
+
+
+    def arrays(self, session: Session) -> tuple[IntArray, IntArray]:
+        """What has been noted, for compiled code: 1 for each family, and masks of variants. They are written on."""
+        self._make_room(session)
+        families: IntArray = self._families.view(np.uint8)
+        return families, self._variants
+
+    def _make_room(self, session: Session) -> None:
         n_families = len(session.engine.tables.family_text)
         if len(self._families) < n_families:
-            self._families = np.zeros(n_families, np.bool_)
             self._variants = np.zeros(len(session.work.looked_up), np.uint64)
-        self._families[families[families < n_families]] = True
-        np.bitwise_or.at(self._variants, words, bits)
+            self._families = np.zeros(n_families, np.bool_)
 
 
 def _logged(session: Session) -> tuple[IntArray, IntArray, IntArray]:
