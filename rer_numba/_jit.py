@@ -90,7 +90,7 @@ if _DISABLED:
         cells[0] = taken + 1
         return taken
 
-    def read_clock(function: int, argument: int) -> int:  # noqa: ARG001
+    def read_clock(function: int, argument: int) -> int:
         """Ticks of a clock, see `rer_numba.clock`; uncompiled code reads Python's."""
         return perf_counter_ns()
 

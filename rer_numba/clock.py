@@ -1,8 +1,8 @@
 """A clock of the system that compiled code can read by itself, without Python.
 
 Compiled code gets the address of the system's function and how to call it (`rer_numba._jit.read_clock`):
-``clock_gettime(which, cells)`` writes seconds and nanoseconds, ``QueryPerformanceCounter(cells)`` of Windows writes ticks.
-It is the clock of `time.perf_counter`, and never runs backwards.
+``clock_gettime(which, cells)`` writes seconds and nanoseconds, ``QueryPerformanceCounter(cells)`` of Windows writes
+ticks. It never runs backwards.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class FilteringPolicy(Policy):
         super().__init__(tables)
         self._tables = tables
         self._compiled = compiled
-        self._asking = threading.Lock()
+        self._asking = threading.RLock()  # a rule may solve something itself
 
     def dies_of(self, package: int) -> bool:
         """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""

@@ -95,7 +95,9 @@ def _jit_solve(engine: Engine) -> Solve:
 
 NO_ROWS = Rows(*[np.zeros(0, array.dtype) for array in ROWS])
 NO_LIMIT = -1
-_LONGEST = 1 << 62
+_LONGEST = 1 << 61
+GRACE = 0.02
+"""Seconds that a step may go on after the time limit of its solve."""
 
 
 class Session:
@@ -126,6 +128,7 @@ class Session:
         self.head = self.work.head
         self.head[state.CLOCK_FUNCTION] = CLOCK.function
         self.head[state.CLOCK_ARGUMENT] = CLOCK.argument
+        self.head[state.GRACE] = int(GRACE * CLOCK.ticks)
         self.head[state.N_FAMILIES] = sizes.family - sizes.request
         self.head[state.MAX_WORDS] = sizes.max_words
         self.policy = self.engine.default_policy
@@ -148,7 +151,7 @@ class Session:
             place = len(self.engine.columns) + len(self.policy.arrays) + _SIGNAL
             self._table[place] = _addresses([signal])[0]
         if time_limit != NO_LIMIT:
-            self.head[state.TIME_LIMIT] = int(min(max(time_limit * CLOCK.ticks, -_LONGEST), _LONGEST))
+            self.head[state.TIME_LIMIT] = int(min(max(time_limit, 0.0) * CLOCK.ticks, _LONGEST))
 
     def _use(self, policy: Policy) -> None:
         """Put a policy's arrays and flags where the kernel finds them."""

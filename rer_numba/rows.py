@@ -86,9 +86,9 @@ def solve_rows(t, w, r):
         _put_request(w, r, row)
         start = now(w)
         status = solve(t, w)
-        if status == NEED_ROOM or status == CANCELLED:
+        if status in (NEED_ROOM, CANCELLED):
             return status
-        if status == ERROR or not _is_plain(w, status) or (r.call[CHECKS_KNOWN] and not _is_known(t, w, r)):
+        if status == ERROR or not _is_plain(w, status) or (r.call[CHECKS_KNOWN] and not _is_known(w, r)):
             return HAND_BACK
         _write_row(w, r, row, status, now(w) - start)
         if w.head[NEEDED_ROOM]:  # it was broken off, and the work arrays are good for nothing
@@ -127,8 +127,8 @@ def _is_plain(w, status):
 
 
 @kernel
-def _is_known(t, w, r):
-    """True when all that the solve touched has been noted. Ports nothing: `touched.Known.has_all_of`, compiled."""
+def _is_known(w, r):
+    """True when all that the solve touched has been noted: what `touched.Known.has_all_of` tells of a session."""
     for n in range(w.head[N_LOADS]):
         family = w.load_family[n]
         if family >= w.head[N_FAMILIES] or not r.known_family[family]:

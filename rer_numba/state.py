@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     RESUME,  # in: go on from where the last call paused, instead of beginning anew
     MAX_FAILS,  # in: end after a step once there are so many failed ones; -1: never
     TIME_LIMIT,  # in: ticks that the solve may take, when `signal` says WATCH_CLOCK
+    GRACE,  # in: ticks beyond that after which a step is broken off
     CLOCK_FUNCTION,  # in: see `rer_numba.clock`
     CLOCK_ARGUMENT,  # in
     DEADLINE,  # in: 0, or the reading of the clock after which the solve ends, from a call that ran short of room
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     N_LOADS,
     PHASE_STATUS,  # what the phase came to after which the solve was paused: PENDING, EXHAUSTED or FAILED
     HEAD_SIZE,
-) = range(43)
+) = range(44)
 
 BEFORE_FIRST = -1  # of STOP_AT_STEP
 
@@ -246,6 +247,7 @@ class Work(namedtuple("Work", [array.name for array in WORK])):  # type: ignore[
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> IntArray: ...
+        def _replace(self, **arrays: IntArray) -> Work: ...
 
 
 WORK_DTYPES = [array.dtype for array in WORK]
@@ -360,6 +362,7 @@ class Rows(namedtuple("Rows", [array.name for array in ROWS])):  # type: ignore[
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> IntArray: ...
+        def _replace(self, **arrays: IntArray) -> Rows: ...
 
 
 ROW_DTYPES = [array.dtype for array in ROWS]

@@ -88,7 +88,6 @@ class Known:
         self._families[families[families < len(self._families)]] = True
         np.bitwise_or.at(self._variants, words, bits)
 
-
     def arrays(self, session: Session) -> tuple[IntArray, IntArray]:
         """What has been noted, for compiled code: 1 for each family, and masks of variants. They are written on."""
         self._make_room(session)

@@ -236,6 +236,18 @@ class Block:
         del self.rows, self._found, self._found_alone
         self.is_packed = True
 
+    def drop(self) -> None:
+        """Let no row be done, of a block that was never handed in. It may be half written."""
+        n = self.n_rows
+        self.status = np.zeros(n, np.int8)
+        self.num_solves, self.num_fails = np.zeros(n, np.int32), np.zeros(n, np.int32)
+        self.milliseconds = np.zeros(n, np.float32)
+        self.variant_offsets, self.variants = np.zeros(n + 1, np.int32), np.zeros(0, np.int32)
+        self.given_offsets, self.given = np.zeros(n + 1, np.int32), np.zeros(0, np.int32)
+        self.errors.clear()
+        self.plan = None
+        self.is_packed = True
+
     # --- reading
 
     def result(self, row: int) -> SolveResult:

@@ -54,8 +54,12 @@ class SolveBatch(Sequence[SolveResult]):
         self._places.append((number << _ROW_BITS) | row)
 
     def end(self, is_cancelled: bool) -> None:
-        """Nothing comes any more."""
+        """Nothing comes any more, and nobody solves."""
         self._numbers.clear()
+        for block in self._blocks:
+            if not block.is_packed:
+                block.drop()
+        self.is_cancelled = is_cancelled
         self.is_cancelled = is_cancelled and self.n_done < len(self)
 
     @property
@@ -66,7 +70,7 @@ class SolveBatch(Sequence[SolveResult]):
     # --- a sequence
 
     def __len__(self) -> int:
-        return max(len(self._places), self.n_known or 0) if self.is_cancelled or self._numbers else len(self._places)
+        return max(len(self._places), self.n_known or 0) if self.is_cancelled else len(self._places)
 
     @overload
     def __getitem__(self, index: int) -> SolveResult: ...
@@ -83,10 +87,18 @@ class SolveBatch(Sequence[SolveResult]):
     def _result(self, index: int) -> SolveResult:
         if index < len(self._places):
             place = self._places[index]
-            block = self._blocks[place >> _ROW_BITS]
-            if block.is_packed:
-                return block.result(place & ((1 << _ROW_BITS) - 1))
+            return self._blocks[place >> _ROW_BITS].result(place & ((1 << _ROW_BITS) - 1))
         return SolveResult("cancelled", failure="the solve was cancelled")
+
+    def request(self, index: int) -> list[str]:
+        """The texts of a request, without the implicit packages; empty when it was none, or was not read."""
+        index = range(len(self))[index]
+        if index >= len(self._places):
+            return []
+        place = self._places[index]
+        block = self._blocks[place >> _ROW_BITS]
+        given = block.vocabulary.given
+        return [str(given[number]) for number in block.given_numbers(place & ((1 << _ROW_BITS) - 1))]
 
     # --- all at once
 
@@ -102,7 +114,8 @@ class SolveBatch(Sequence[SolveResult]):
         """The answer of each request that was read, as a row of all blocks one after the other. int64."""
         first = np.cumsum([0, *(block.n_rows for block in self._blocks)], dtype=np.int64)
         places = np.frombuffer(self._places, np.int64) if self._places else np.zeros(0, np.int64)
-        return first[places >> _ROW_BITS] + (places & ((1 << _ROW_BITS) - 1))
+        records: IntArray = first[places >> _ROW_BITS] + (places & ((1 << _ROW_BITS) - 1))
+        return records
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -114,6 +127,12 @@ class SolveBatch(Sequence[SolveResult]):
         """How many requests came to each status; those that none came to are left out."""
         found = np.bincount(self.status_codes(), minlength=len(STATUSES)).tolist()
         return {name: count for name, count in zip(STATUSES, found, strict=True) if count}
+
+    def indexes_of(self, *statuses: str) -> list[int]:
+        """Which requests came to one of these statuses."""
+        wanted = [STATUSES.index(status) for status in statuses]
+        found: list[int] = np.flatnonzero(np.isin(self.status_codes(), wanted)).tolist()
+        return found
 
     @property
     def n_done(self) -> int:
@@ -143,8 +162,6 @@ class SolveBatch(Sequence[SolveResult]):
 
 def _codes(block: Block) -> IntArray:
     """The status of each row of a block, as a place in `STATUSES`."""
-    if not block.is_packed:
-        return np.full(block.n_rows, STATUSES.index("cancelled"), np.int8)
     codes: IntArray = _CODE_OF_STATUS[block.status.view(np.uint8)]
     for row in np.flatnonzero(block.status == OTHER).tolist():
         codes[row] = STATUSES.index(block.others[row].status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any
 
 from rer_numba.batch.encoder import MOST_ROWS, Encoder, Place
@@ -39,7 +39,7 @@ def solve_many(
         raise TypeError(f"cancel must be an event or a function, not {cancel!r}")
     items = _iterated(requests)
     encoder = Encoder(repository, options, reuse)
-    batch = SolveBatch(len(requests) if hasattr(requests, "__len__") else None)
+    batch = SolveBatch(len(requests) if isinstance(requests, Sized) else None)
     try:
         with (
             reported(progress or False) as on_progress,
