@@ -96,7 +96,7 @@ def _jit_solve(engine: Engine) -> Solve:
 NO_ROWS = Rows(*[np.zeros(0, array.dtype) for array in ROWS])
 NO_LIMIT = -1
 _LONGEST = 1 << 61
-GRACE = 0.02
+GRACE = 0.01
 """Seconds that a step may go on after the time limit of its solve."""
 
 
@@ -131,6 +131,7 @@ class Session:
         self.head[state.GRACE] = int(GRACE * CLOCK.ticks)
         self.head[state.N_FAMILIES] = sizes.family - sizes.request
         self.head[state.MAX_WORDS] = sizes.max_words
+        self.head[state.REQUEST_ROOM] = sizes.request
         self.policy = self.engine.default_policy
         arrays = [*self.engine.columns, *self.policy.arrays, *self.work, *self._rows]
         self._table = np.array(_addresses(arrays), np.int64)
@@ -244,8 +245,6 @@ class Session:
         self,
         rows: Rows,
         *,
-        most_requests: int,
-        most_cuts: int,
         intersection_priority: bool,
         error_on_missing: bool,
         policy: Policy | None,
@@ -259,17 +258,9 @@ class Session:
         ----------
         rows : Rows
             With `call` filled in. Other threads may be at the same block.
-        most_requests, most_cuts : int
-            Of one row.
         intersection_priority, error_on_missing, policy, max_fails, time_limit, signal
             As for `run`.
-
-        Raises
-        ------
-        SolveLimitError
-            The requests need more memory than `MAX_WORK_BYTES`.
         """
-        self._make_room(most_requests, most_cuts)
         self._listen(signal, time_limit)
         self._use(policy or self.engine.default_policy)
         self._rows = rows
@@ -285,22 +276,18 @@ class Session:
             self._renew()
         return status
 
-    def _make_room(self, n_requests: int, n_cuts: int) -> None:
-        """Have room for a request."""
-        sizes = self.sizes
-        if n_requests > sizes.request:
-            more = max(n_requests, 2 * sizes.request)
-            sizes = sizes._replace(family=sizes.family - sizes.request + more, request=more)
-        while n_cuts * 2 > sizes.groups["cut"]:
-            sizes = sizes.grown(GROUP_BIT["cut"])
-        if sizes is not self.sizes:
-            self._allocate(sizes)
-
     def _put(self, request: EncodedRequest) -> None:
         """Copy the request into the work arrays."""
         self.request = request
         n = len(request.families)
-        self._make_room(n, len(request.cuts))
+        sizes = self.sizes
+        if n > sizes.request:
+            more = max(n, 2 * sizes.request)
+            sizes = sizes._replace(family=sizes.family - sizes.request + more, request=more)
+        while len(request.cuts) * 2 > sizes.groups["cut"]:
+            sizes = sizes.grown(GROUP_BIT["cut"])
+        if sizes is not self.sizes:
+            self._allocate(sizes)
         work, head = self.work, self.head
         work.request_family[:n] = request.families
         work.request_flags[:n] = request.flags

@@ -2,8 +2,8 @@
 
 Several threads may call at once with the same block, each with work arrays of its own: every row is taken once, by
 whoever comes first. A row that compiled code cannot finish alone is handed back: one that met an error, whose
-text is made outside; one with ephemerals, which are texts; and one that touched something which nobody has
-compared with the folders yet.
+text is made outside; one with ephemerals, which are texts; a very large one; and one that touched something which
+nobody has compared with the folders yet.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ from rer_numba.state import (
     NUM_FAILS,
     NUM_SOLVES,
     OUT_OF_TIME,
+    REQUEST_ROOM,
     ROW,
     SOLVED,
 )
 
 _SCOPE = list(GROUPS).index("scope")
+_CUT = list(GROUPS).index("cut")
 
 
 @kernel
@@ -65,7 +67,7 @@ def solve_rows(t, w, r):
         does; FOUND_FULL: `found_variant` may be too short for the answer. Or, and the row is not done: HAND_BACK: the
         caller solves it; CANCELLED.
 
-        Needs what `solve` needs, but for the request. There must be room in the work arrays for every request.
+        Needs what `solve` needs, but for the request.
     """
     row = np.int64(r.call[ROW])
     while True:
@@ -83,7 +85,8 @@ def solve_rows(t, w, r):
             continue
         if r.call[N_FOUND] + w.room[_SCOPE] > r.call[FOUND_ROOM]:
             return FOUND_FULL
-        _put_request(w, r, row)
+        if not _put_request(w, r, row):
+            return HAND_BACK
         start = now(w)
         status = solve(t, w)
         if status in (NEED_ROOM, CANCELLED):
@@ -99,21 +102,24 @@ def solve_rows(t, w, r):
 
 @inlined
 def _put_request(w, r, row):
-    """Copy the request of a row into the work arrays."""
+    """Copy the request of a row into the work arrays. Returns False when it is too large for them."""
     first = np.int64(r.row_request_offsets[row])
     n = r.row_request_offsets[row + 1] - first
     first_cut = np.int64(r.row_cut_offsets[first])
+    n_cuts = r.row_cut_offsets[first + n] - first_cut
+    if n > w.head[REQUEST_ROOM] or 2 * n_cuts > w.room[_CUT]:
+        return False
     for k in range(n):
         w.request_family[k] = r.row_family[first + k]
         w.request_flags[k] = r.row_flags[first + k]
         w.request_cut_offsets[k] = r.row_cut_offsets[first + k] - first_cut
-    n_cuts = r.row_cut_offsets[first + n] - first_cut
     w.request_cut_offsets[n] = n_cuts
     for k in range(n_cuts):
         w.cut[k] = r.row_cut[first_cut + k]
     w.head[N_REQUESTS] = n
     w.head[N_CUTS] = n_cuts
     w.head[DEADLINE] = 0
+    return True
 
 
 @inlined

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     N_FAMILIES,  # in: families of the repository; ids from here on are the request's own
     MAX_WORDS,  # in: the longest mask of any family, in words
     N_REQUESTS,  # in
+    REQUEST_ROOM,  # in: how many requests there is room for
     INTERSECTION_PRIORITY,  # in: variant_select_mode
     ERROR_ON_MISSING,  # in: error_on_missing_variant_requires
     FILTERS,  # in: the policy hides something
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
     N_LOADS,
     PHASE_STATUS,  # what the phase came to after which the solve was paused: PENDING, EXHAUSTED or FAILED
     HEAD_SIZE,
-) = range(44)
+) = range(45)
 
 BEFORE_FIRST = -1  # of STOP_AT_STEP
 

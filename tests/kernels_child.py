@@ -73,7 +73,9 @@ def solve_task(task: Task) -> list[Any]:
     """
     found = [[case.origin, plain(our_answer(case))] for case in cases_of(task)]
     found += [[f"golden {n}", plain(answer)] for n, answer in _solve_golden(task.get("golden", []))]
-    found += [[f"{case.origin} in rows", plain(_solve_in_rows(case))] for case in map(random_case, task.get("rows", []))]
+    found += [
+        [f"{case.origin} in rows", plain(_solve_in_rows(case))] for case in map(random_case, task.get("rows", []))
+    ]
     if "tiny" in task:
         with small_work_arrays(TINY):
             found += solve_task(task["tiny"])

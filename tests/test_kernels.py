@@ -36,7 +36,13 @@ CHECKED: Task = {
     "branching": [63, 64, 300],
     "golden": GOLDEN,
     "rows": list(range(400, 440)),
-    "tiny": {"seeds": list(range(150, 220)), "crowded": [30, 31, 32, 33], "wide": [65, 300], "golden": GOLDEN[:2], "rows": list(range(440, 450))},
+    "tiny": {
+        "seeds": list(range(150, 220)),
+        "crowded": [30, 31, 32, 33],
+        "wide": [65, 300],
+        "golden": GOLDEN[:2],
+        "rows": list(range(440, 450)),
+    },
 }
 UNCOMPILED: Task = {
     # the lines that few cases reach: 161 x = y in a reduction, 377 and 1406 ranges, 693 ephemerals in conflict

@@ -79,8 +79,6 @@ class Block:
         self.n_rows = 0
         self.n_workers = 0
         self.is_packed = False
-        self.most_requests = 0
-        self.most_cuts = 0
         self.errors: dict[int, tuple[str, str]] = {}
         self.ephemerals: dict[int, tuple[str, ...]] = {}
         self.others: dict[int, SolveResult] = {}
@@ -107,7 +105,6 @@ class Block:
         asked : list of Word
             That, and the implicit packages.
         """
-        first_cut = len(self._cuts)
         n_families = self.view.reader.n_families
         for place, (_, family, flags, cuts, _, _) in enumerate(asked):
             self._families.append(family if family >= 0 else n_families + place)
@@ -115,7 +112,7 @@ class Block:
             if cuts:
                 self._cuts += cuts
             self._cut_ends.append(len(self._cuts))
-        return self._end_row(given, len(asked), len(self._cuts) - first_cut)
+        return self._end_row(given)
 
     def add_encoded(self, given: list[Word], request: EncodedRequest) -> int:
         """Write a request that had to be merged or placed; returns its row."""
@@ -124,21 +121,17 @@ class Block:
         self._flags += request.flags
         self._cuts += request.cuts
         self._cut_ends += [first_cut + end for end in request.cut_offsets[1:]]
-        return self._end_row(given, len(request.families), len(request.cuts))
+        return self._end_row(given)
 
     def add_preset(self, given: list[Word], status: int) -> int:
         """Write a row that compiled code does not solve, with its status; returns it."""
         self._preset.append((self.n_rows, status))
-        return self._end_row(given, 0, 0)
+        return self._end_row(given)
 
-    def _end_row(self, given: list[Word], n_requests: int, n_cuts: int) -> int:
+    def _end_row(self, given: list[Word]) -> int:
         self._given += [word.number for word in given]
         self._given_ends.append(len(self._given))
         self._request_ends.append(len(self._families))
-        if n_requests > self.most_requests:
-            self.most_requests = n_requests
-        if n_cuts > self.most_cuts:
-            self.most_cuts = n_cuts
         row = self.n_rows
         self.n_rows = row + 1
         return row

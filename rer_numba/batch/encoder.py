@@ -24,8 +24,8 @@ Place = tuple[Block, int]
 
 FIRST_ROWS, MOST_ROWS = 32, 2048
 _MOST_PLANS = 64
-_LARGE = 4096
-"""A request with more texts or cuts goes alone, so that the work arrays of the others stay small."""
+_REMEMBERED = 1 << 15
+"""Requests whose places are remembered at a time, for each plan."""
 
 
 class Encoder:
@@ -118,6 +118,8 @@ class Encoder:
         block = plan.block or self._open(plan)
         place = block, self._write(plan, block, given)
         if self._reuse and is_text:
+            if len(plan.memory) >= _REMEMBERED:
+                plan.memory.clear()
             plan.memory[texts] = place
         if block.n_rows >= self.rows_wanted:
             self._seal(plan)
@@ -126,16 +128,10 @@ class Encoder:
     def _write(self, plan: Plan, block: Block, given: list[Word]) -> int:
         """Write the words of a request into a block; returns its row."""
         asked = given + plan.implicit if plan.implicit else given
-        if plan.goes_alone or len(asked) > _LARGE:
+        if plan.goes_alone:
             return block.add_preset(given, ALONE)
-        n_cuts = 0
-        names = set()
-        for name, _, _, cuts, _, _ in asked:
-            if cuts is None:
-                break
-            names.add(name)
-            n_cuts += len(cuts)
-        if len(names) == len(asked) and n_cuts <= _LARGE:
+        names = {word.name for word in asked if word.cuts is not None}
+        if len(names) == len(asked):
             return block.add(given, asked)
         merged = RequirementList([word.requirement for word in asked])
         if merged.conflict:
@@ -144,8 +140,6 @@ class Encoder:
             request = plan.reader.encode(merged.requirements)
         except SolveLimitError:
             return block.add_preset(given, ALONE)  # which ends in the same error, as a result
-        if len(request.cuts) > _LARGE:
-            return block.add_preset(given, ALONE)
         return block.add_encoded(given, request)
 
     def _place_error(self, plan: Plan, error: Exception) -> Place:

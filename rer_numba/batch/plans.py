@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BAD_OPTIONS = (TypeError, ValueError, RerError, RezError, VersionError)
 """What options that cannot be used raise."""
-MOST_WORDS = 1 << 16
+MOST_WORDS = 1 << 14
 """How many texts are remembered at a time."""
 
 

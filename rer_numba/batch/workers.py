@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rer_numba import state
-from rer_numba.batch.blocks import Block
+from rer_numba.batch.blocks import ALONE, Block
 from rer_numba.engine import NO_LIMIT, Session
 from rer_numba.errors import RerError, SolveLimitError
 from rer_numba.schema import NONE
@@ -79,8 +79,10 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if kind is None and self._error is not None:
+            raise self._error
 
     # --- the thread that hands out work
 
@@ -156,6 +158,9 @@ class Workers:
             while (block := self._next_block()) is not None:
                 try:
                     self._solve_rows(block)
+                except BaseException as error:  # before the block is left, which would be done else
+                    self.fail(error)
+                    raise
                 finally:
                     self._leave(block)
         except BaseException as error:  # noqa: BLE001 - the thread that waits raises it
@@ -188,7 +193,10 @@ class Workers:
     def _solve_rows(self, block: Block) -> None:
         plan = block.plan
         assert plan is not None
-        session = plan.view.take()
+        try:
+            session = plan.view.take()
+        except SolveLimitError:  # not even the smallest work arrays are allowed: let each row say so
+            return self._solve_each_alone(block)
         try:
             rows = self._own_rows(block, session, NONE)
             while (status := self._call(block, session, rows)) not in (state.NO_ROW_LEFT, state.CANCELLED):
@@ -212,8 +220,6 @@ class Workers:
             rows = rows._replace(known_family=families, known_variant=variants)
         return session.run_rows(
             rows,
-            most_requests=block.most_requests,
-            most_cuts=block.most_cuts,
             intersection_priority=block.options.variant_select_mode == "intersection_priority",
             error_on_missing=block.options.error_on_missing_variant_requires,
             policy=plan.policy,
@@ -234,6 +240,17 @@ class Workers:
         call[state.FOUND_ROOM] = len(found)
         call[state.FOUND_NUMBER] = block.add_found(call, found)
         return block.rows._replace(call=call, found_variant=found)
+
+    def _solve_each_alone(self, block: Block) -> None:
+        """Solve the rows that nobody has taken. One that is taken twice gets the same answer twice."""
+        while not self.is_cancelled():
+            with self._changed:
+                row = int(block.rows.next_row[0])
+                block.rows.next_row[0] = row + 1
+            if row >= block.n_rows:
+                return
+            if block.status[row] in (state.NOT_DONE, ALONE):
+                self._solve_alone(block, row)
 
     def _solve_alone(self, block: Block, row: int) -> None:
         """Solve a row as `Repository.solve` does."""
