@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def _hand_in(encoder: Encoder, workers: Workers, items: Iterator[Any], batch: So
     pace = _Pace(encoder)
     for item in items:
         batch.add(encoder.place(item))
-        if encoder.full:
+        if encoder.full or pace.is_due():
             pace.submit(workers)
             tell()
             if workers.is_cancelled():
@@ -82,9 +83,19 @@ class _Pace:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
+        self._last = time.monotonic()
         self.unfinished: list[Any] = []
 
+    def is_due(self) -> bool:
+        """Whether rows have waited long enough for more: requests may come slowly. Then they wait no longer."""
+        if time.monotonic() - self._last < _BLOCK_SECONDS:
+            return False
+        self._encoder.seal_all()
+        return True
+
     def submit(self, workers: Workers) -> None:
+        """Hand in the blocks that are full."""
+        self._last = time.monotonic()
         full, self._encoder.full = self._encoder.full, []
         for block in full:
             workers.submit(block)
@@ -118,7 +129,7 @@ def _results(
         pace = _Pace(encoder)
         for item in items:
             held.append(encoder.place(item))
-            if encoder.full:
+            if encoder.full or pace.is_due():
                 pace.submit(workers)
             while held and (held[0][0].is_packed or len(held) >= _HELD):
                 yield _first(held, encoder, pace, workers)
