@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rer_numba import state
+from rer_numba.clock import CLOCK
 from rer_numba.engine import NO_LIMIT
+from rer_numba.errors import RerError
 from rer_numba.requirements import Requirement
 from rer_numba.schema import NONE
 from rer_numba.snapshot import how_stopped
@@ -85,6 +87,8 @@ class Limits:
             One is no number.
         ValueError
             The time is not a number of seconds (NaN).
+        RerError
+            There is no clock that compiled code can read, see `rer_numba.clock`.
         """
         if isinstance(self.max_fails, bool) or not isinstance(self.max_fails, int):
             raise TypeError(f"max_fails must be a whole number, not {self.max_fails!r}")
@@ -92,6 +96,8 @@ class Limits:
             raise TypeError(f"time_limit must be a number of seconds, not {self.time_limit!r}")
         if self.time_limit != self.time_limit:
             raise ValueError("time_limit must be a number of seconds, not NaN")
+        if self.time_limit != NO_LIMIT and not CLOCK.function:
+            raise RerError("there is no time_limit on this system, whose C library has no clock that is known")
         return self
 
     def verdict(self, solve_state: SolveState, seconds: float) -> tuple[str, str]:

@@ -11,7 +11,8 @@ from rez.solver import Solver, SolverCallbackReturn, SolverState, SolverStatus
 from rez.version import Requirement
 
 from rer_numba import engine, state
-from rer_numba.errors import SolveLimitError
+from rer_numba.clock import Clock
+from rer_numba.errors import RerError, SolveLimitError
 from rer_numba.options import SolveOptions
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
@@ -348,6 +349,16 @@ def test_limits_that_are_none(limits: tuple[Any, Any], error: type[Exception]) -
         repository.solve(["app"], max_fails=limits[0], time_limit=limits[1])
     with pytest.raises(error):
         repository.solve_many([["app"]], max_fails=limits[0], time_limit=limits[1])
+
+
+def test_a_system_without_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code reads 0 then, which is fine unless somebody asks for a limit."""
+    monkeypatch.setattr("rer_numba.engine.CLOCK", Clock(0, 0, 1_000_000_000))
+    monkeypatch.setattr("rer_numba.stepping.CLOCK", Clock(0, 0, 1_000_000_000))
+    repository = repository_of(BACKTRACKING.packages)
+    with pytest.raises(RerError, match="no time_limit on this system"):
+        repository.solve(["lib"], time_limit=5)
+    assert [one.status for one in repository.solve_many([["lib"]], max_fails=3)] == ["solved"]
 
 
 @pytest.mark.parametrize("time_limit", [float("inf"), 1e300, 10])

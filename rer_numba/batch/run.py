@@ -41,12 +41,9 @@ def solve_many(
     items = _iterated(requests)
     encoder = Encoder(repository, options, reuse)
     batch = SolveBatch(len(requests) if isinstance(requests, Sized) else None)
+    workers = Workers(repository, limits, n_threads, encoder.intern)
     try:
-        with (
-            reported(progress or False) as on_progress,
-            Workers(repository, limits, n_threads, encoder.intern) as workers,
-            Watch(workers, cancel),
-        ):
+        with reported(progress or False) as on_progress, workers, Watch(workers, cancel):
 
             def tell() -> None:
                 on_progress("solving", max(batch.n_taken - workers.n_rows_left(), 0), batch.n_known or 0)
@@ -57,6 +54,7 @@ def solve_many(
             if not workers.is_cancelled():
                 on_progress("solving", batch.n_taken, batch.n_taken)
     except KeyboardInterrupt as interrupt:
+        workers.close()  # which may itself have been interrupted
         batch.end(is_cancelled=True)
         raise BatchInterrupted(batch) from interrupt
     batch.end(is_cancelled=workers.is_cancelled())
