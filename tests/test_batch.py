@@ -21,6 +21,7 @@ from rer_numba.batch import encoder as encoding
 from rer_numba.batch.workers import Workers
 from rer_numba.errors import PackageNotFoundError, ResolveError
 from rer_numba.requirements import Requirement
+from rer_numba.schema import CUT_SHIFT
 from tests.kernels_child import TINY, branching_case, small_work_arrays, wide_case
 from tests.oracle import Answer, ask_rez
 from tests.product import as_requests, repository_of
@@ -62,7 +63,8 @@ PACKAGES = [
 REQUESTS = [
     ["app"], ["lib-1"], ["nowhere"], ["lib", "!lib"], [], ["loop"], ["stuck", "app-2", "lib-1"], ["torn"], ["lib-7"],
     [".feat-1", "app"], [".feat-2", "lib-2"], ["app", "app-1"], ["~nowhere", "lib"], ["lib-1.5+", "app"],
-    ["many", "!lib-2"], ["app==1"], ["unknown", "app"], ["app>=1.5", "app<2.5"], ["~lib-1", "app"],
+    ["many", "!lib-2"], ["app-1.5", "lib-1.5"], ["app-1.5+", "lib-1.5|1.7+"],
+    ["!app-1.5", "lib<1.7"], ["app==1"], ["unknown", "app"], ["app>=1.5", "app<2.5"], ["~lib-1", "app"],
 ]  # fmt: skip
 """Each kind of answer: solved, failed in several ways, cyclic, errors, ephemerals, merged and unseen ranges."""
 
@@ -157,8 +159,11 @@ def test_no_more_memory_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_very_large_request_goes_alone(repository: Repository) -> None:
     request = ["lib", *(f"!none{n}" for n in range(5000))]
     unseen = ["|".join(["lib-1", *(f"=={n}.7" for n in range(5, 3000))])]
-    batch = repository.solve_many([request, ["lib"], unseen])
-    assert [full(one) for one in batch] == [single(repository, one) for one in (request, ["lib"], unseen)]
+    beyond = ["app", "|".join(["lib-1", *(f"==5.{n}" for n in range(1 << CUT_SHIFT - 2))])]
+    requests = [request, ["lib"], unseen, beyond]
+    batch = repository.solve_many(requests)
+    assert [full(one) for one in batch] == [single(repository, one) for one in requests]
+    assert batch[3].error_type == "SolveLimitError"
 
 
 # ---- options

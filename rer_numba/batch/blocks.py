@@ -96,7 +96,7 @@ class Block:
     # --- filling
 
     def add(self, given: list[Word], asked: list[Word]) -> int:
-        """Write a request of words that all have cuts and names of their own; returns its row.
+        """Write a request of words that have nothing in common; returns its row.
 
         Parameters
         ----------
@@ -106,11 +106,10 @@ class Block:
             That, and the implicit packages.
         """
         n_families = self.view.reader.n_families
-        for place, (_, family, flags, cuts, _, _) in enumerate(asked):
+        for place, (_, family, flags, cuts, _, _, _) in enumerate(asked):
             self._families.append(family if family >= 0 else n_families + place)
             self._flags.append(flags)
-            if cuts:
-                self._cuts += cuts
+            self._cuts += cuts
             self._cut_ends.append(len(self._cuts))
         return self._end_row(given)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.batch.blocks import ALONE, Block
-from rer_numba.batch.plans import BAD_OPTIONS, MOST_WORDS, Plan, Word, key_of
+from rer_numba.batch.plans import BAD_OPTIONS, MOST_WORDS, NOWHERE, Plan, Word, key_of
 from rer_numba.batch.request import Request
 from rer_numba.errors import PackageRequestError, SolveLimitError, VersionError
 from rer_numba.requirements import RequirementList
@@ -130,8 +130,7 @@ class Encoder:
         asked = given + plan.implicit if plan.implicit else given
         if plan.goes_alone:
             return block.add_preset(given, ALONE)
-        names = {word.name for word in asked if word.cuts is not None}
-        if len(names) == len(asked):
+        if _stand_apart(asked):
             return block.add(given, asked)
         merged = RequirementList([word.requirement for word in asked])
         if merged.conflict:
@@ -190,3 +189,15 @@ class Encoder:
         if not request.overrides:
             self._of_objects[id(options)] = (options, plan)  # the object is kept, so that no other gets its id
         return plan
+
+
+def _stand_apart(asked: list[Word]) -> bool:
+    """Tell whether words have nothing in common, so that a request of them is no more than all of them together."""
+    names = set()
+    gaps: set[int] = set()
+    n_gaps = 0
+    for word in asked:
+        names.add(word.name)
+        gaps |= word.gaps
+        n_gaps += len(word.gaps)
+    return len(names) == len(asked) and len(gaps) == n_gaps and gaps.isdisjoint(NOWHERE)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import marshal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rer_numba.errors import RerError, RezError, VersionError
+from rer_numba.errors import RerError, RezError, SolveLimitError, VersionError
 from rer_numba.options import SolveOptions
 from rer_numba.requests import parse_requests
 from rer_numba.requirements import Requirement
+from rer_numba.schema import CUT_SHIFT
 
 if TYPE_CHECKING:
     from rer_numba.batch.blocks import Block
@@ -21,6 +22,9 @@ BAD_OPTIONS = (TypeError, ValueError, RerError, RezError, VersionError)
 MOST_WORDS = 1 << 14
 """How many texts are remembered at a time."""
 
+NOWHERE = frozenset((-1,))
+"""Gaps of a word with too many bounds that the repository does not know: its cuts hold in no request."""
+
 
 class Word(NamedTuple):
     """One text of a request, looked up.
@@ -31,8 +35,10 @@ class Word(NamedTuple):
     family : int
         -1 when the repository does not know the name.
     flags : int
-    cuts : list of int, or None
-        None when it has a bound that the repository does not know: then it has a place in its own request only.
+    cuts : list of int
+    gaps : frozenset of int
+        Places between versions of the repository where it has bounds that the repository does not know: '2024' ends
+        before '2024_', say. The cuts hold in requests in which no other word has bounds at these places.
     number : int
         In its vocabulary.
     requirement : Requirement
@@ -41,7 +47,8 @@ class Word(NamedTuple):
     name: str
     family: int
     flags: int
-    cuts: list[int] | None
+    cuts: list[int]
+    gaps: frozenset[int]
     number: int
     requirement: Requirement
 
@@ -78,8 +85,13 @@ class Vocabulary:
         if is_text and given in self.words:
             return self.words[given]
         (requirement,) = parse_requests([given]).requirements
-        family, flags, cuts = self.reader.row(requirement)
-        word = Word(requirement.name, family, flags, cuts, len(self.given), requirement)
+        family, flags, _ = self.reader.row(requirement)
+        try:
+            alone = self.reader.encode([requirement])
+            cuts, gaps = alone.cuts, frozenset(place >> CUT_SHIFT for place in alone.unseen)
+        except SolveLimitError:  # the solve will say so
+            cuts, gaps = [], NOWHERE
+        word = Word(requirement.name, family, flags, cuts, gaps, len(self.given), requirement)
         self.given.append(str(given) if is_text else requirement)
         if is_text:
             self.words[given] = word
