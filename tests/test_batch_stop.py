@@ -1,7 +1,7 @@
 """Batches that end before they are done: Ctrl-C, a signal of one's own, and time limits within one long step.
 
-Measured on two shared cores (2026-11-21): Ctrl-C 9 ms, `cancel` 23 ms, time limits overrun by 32 ms with a grace of 20
-in a step of 4 s. The bounds here are wide, since a loaded machine must not fail them.
+Measured on two shared cores (2026-11-21), within a step of 2 s: Ctrl-C 12 ms, `cancel` 21 ms, time limits overrun by
+14 ms. The bounds here are wide, since a loaded machine must not fail them.
 """
 
 from __future__ import annotations
