@@ -7,18 +7,33 @@ from typing import TYPE_CHECKING
 from rer_numba._version import __version__
 
 if TYPE_CHECKING:
+    from rer_numba.batch import BatchInterrupted, Request, SolveBatch
     from rer_numba.function_form import solve
     from rer_numba.options import SolveOptions
     from rer_numba.packages import PackageData
     from rer_numba.repository import Repository
     from rer_numba.results import ResolvedVariant, SolveResult
 
-__all__ = ["PackageData", "Repository", "ResolvedVariant", "SolveOptions", "SolveResult", "__version__", "solve"]
+__all__ = [
+    "BatchInterrupted",
+    "PackageData",
+    "Repository",
+    "Request",
+    "ResolvedVariant",
+    "SolveBatch",
+    "SolveOptions",
+    "SolveResult",
+    "__version__",
+    "solve",
+]
 
 _MODULES = {
+    "BatchInterrupted": "rer_numba.batch",
     "PackageData": "rer_numba.packages",
     "Repository": "rer_numba.repository",
+    "Request": "rer_numba.batch",
     "ResolvedVariant": "rer_numba.results",
+    "SolveBatch": "rer_numba.batch",
     "SolveOptions": "rer_numba.options",
     "SolveResult": "rer_numba.results",
     "solve": "rer_numba.function_form",

@@ -1,4 +1,4 @@
-"""How the kernels are compiled: the project's decorators, bit intrinsics and bundles. The one place with JIT options.
+"""How the kernels are compiled: the project's decorators, intrinsics and bundles. The one place with JIT options.
 
 Two ways lead into the same kernels:
 
@@ -17,12 +17,14 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core import config as _config
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_builtin, lower_getattr_generic, models, register_model
@@ -79,6 +81,20 @@ if _DISABLED:
         """Number of set bits."""
         return int(word).bit_count()
 
+    def load_shared(cells: Any) -> int:
+        """The first of some int64 cells, which another thread may write at any time."""
+        return int(cells[0])
+
+    def take_number(cells: Any) -> int:
+        """The first of some int64 cells, which is then one more."""
+        taken = int(cells[0])
+        cells[0] = taken + 1
+        return taken
+
+    def read_clock(function: int, argument: int) -> int:
+        """Ticks of a clock, see `rer_numba.clock`; uncompiled code reads Python's."""
+        return perf_counter_ns()
+
 else:
 
     @intrinsic
@@ -108,6 +124,59 @@ else:
             return builder.ctpop(args[0])
 
         return types.int64(types.uint64), codegen
+
+    def _address_of(context: Any, builder: Any, cells_type: Any, cells: Any) -> Any:
+        """Where some cells begin: those of a pointer in compiled code, of an array in development."""
+        if isinstance(cells_type, types.Array):
+            return context.make_array(cells_type)(context, builder, cells).data
+        return cells
+
+    @intrinsic
+    def load_shared(typingctx: Any, cells: Any) -> Any:
+        """The first of some int64 cells, which another thread may write at any time.
+
+        It is read each time: a plain read would be moved out of the loop that waits for it.
+        """
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.load_atomic(_address_of(context, builder, cells, args[0]), "monotonic", 8)
+
+        return types.int64(cells), codegen
+
+    @intrinsic
+    def take_number(typingctx: Any, cells: Any) -> Any:
+        """The first of some int64 cells, which is then one more: no two threads get the same."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            one = ir.Constant(ir.IntType(64), 1)
+            return builder.atomic_rmw("add", _address_of(context, builder, cells, args[0]), one, "monotonic")
+
+        return types.int64(cells), codegen
+
+    @intrinsic
+    def read_clock(typingctx: Any, function: Any, argument: Any) -> Any:
+        """Ticks of a clock, see `rer_numba.clock`; 0 when there is no clock.
+
+        The system's function is called as ``f(argument, cells)``, and as ``f(cells, cells)`` for argument -1; it writes
+        one or two numbers. Two are seconds and nanoseconds.
+        """
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word = ir.IntType(64)
+            cells = cgutils.alloca_once(builder, ir.ArrayType(word, 2))
+            first, second = (builder.gep(cells, [ir.IntType(32)(0), ir.IntType(32)(n)]) for n in (0, 1))
+            builder.store(word(0), first)
+            builder.store(word(0), second)
+            with builder.if_then(builder.icmp_signed("!=", args[0], word(0))):
+                wants_cells = builder.icmp_signed("==", args[1], word(-1))
+                given = builder.select(wants_cells, builder.ptrtoint(first, word), args[1])
+                kind = ir.FunctionType(ir.IntType(32), [word, word.as_pointer()])
+                builder.call(builder.inttoptr(args[0], kind.as_pointer()), [given, first])
+            seconds = builder.load(first)
+            ticks = builder.add(builder.mul(seconds, word(1_000_000_000)), builder.load(second))
+            return builder.select(builder.icmp_signed("==", args[1], word(-1)), seconds, ticks)
+
+        return types.int64(types.int64, types.int64), codegen
 
 
 class FieldPointer(types.CPointer):
@@ -201,15 +270,18 @@ def _bundle_at(bundle_type: PointerBundle, first: int) -> Any:
 
 
 def export_ir(
-    solve: Callable[..., Any], columns: tuple[type, list[str]], work: tuple[type, list[str]]
+    enter: Callable[..., Any],
+    columns: tuple[type, list[str]],
+    work: tuple[type, list[str]],
+    rows: tuple[type, list[str]],
 ) -> tuple[str, str]:
-    """The LLVM IR of ``solve(columns, work)`` as a C function ``int64 (int64 *addresses)``.
+    """The LLVM IR of ``enter(columns, work, rows)`` as a C function ``int64 (int64 *addresses)``.
 
     Parameters
     ----------
-    solve : kernel
-        Takes the two bundles, gives a status.
-    columns, work : (NamedTuple class, dtypes of its fields)
+    enter : kernel
+        Takes the three bundles, gives a status.
+    columns, work, rows : (NamedTuple class, dtypes of its fields)
         Their addresses stand one after the other in the table.
 
     Returns
@@ -219,9 +291,10 @@ def export_ir(
     """
     read_columns = _bundle_at(PointerBundle(*columns), 0)
     read_work = _bundle_at(PointerBundle(*work), len(columns[1]))
+    read_rows = _bundle_at(PointerBundle(*rows), len(columns[1]) + len(work[1]))
 
     @numba.cfunc(types.int64(types.CPointer(types.int64)), **_OPTIONS)
     def entry(addresses: Any) -> Any:
-        return solve(read_columns(addresses), read_work(addresses))
+        return enter(read_columns(addresses), read_work(addresses), read_rows(addresses))
 
     return entry.inspect_llvm(), entry.native_name

@@ -69,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         _add_info,
         _add_verify,
         _add_solve,
+        _add_solve_many,
         _add_config,
         _add_rez,
         _add_warmup,
@@ -218,6 +219,12 @@ def _add_solve(commands: Any) -> None:
         metavar="FILE",
         help="file or folder made by `rer-numba encode`; default: the studio of `rer-numba demo`",
     )
+    _add_freshness(command)
+    add_settings(command)
+    _add_json(command)
+
+
+def _add_freshness(command: argparse.ArgumentParser) -> None:
     add = command.add_argument_group("packages that have changed since they were encoded").add_argument
     add(
         "--check",
@@ -231,8 +238,33 @@ def _add_solve(commands: Any) -> None:
         default="refresh",
         help="read changed families again and save them (default), warn, or end in an error",
     )
+
+
+def _add_solve_many(commands: Any) -> None:
+    command = _add(
+        commands,
+        "solve-many",
+        "rer_numba.commands_batch:solve_many",
+        "solve the requests in a file, in several threads",
+        "A request on each line, as words in a shell or as JSON. Exit code 0: all are solved, 1: not.",
+    )
+    command.add_argument(
+        "file", metavar="REQUESTS", help="a file, or - for standard input; a line is: maya-2024 '!python-2', or "
+        '["maya-2024"], or {"requests": ["maya-2024"], "options": {"building": true}}',
+    )  # fmt: skip
+    command.add_argument(
+        "-r",
+        "--repository",
+        metavar="FILE",
+        help="file or folder made by `rer-numba encode`; default: the studio of `rer-numba demo`",
+    )
+    command.add_argument("-o", "--output", metavar="FILE", help="write the results as an Arrow file")
+    command.add_argument("--threads", type=_count, metavar="N", help="default: as many as there are processors")
+    command.add_argument("--max-fails", type=int, default=-1, metavar="N", help="give up a solve after N failed steps")
+    command.add_argument("--time-limit", type=float, default=-1, metavar="S", help="give up a solve after S seconds")
+    _add_freshness(command)
     add_settings(command)
-    _add_json(command)
+    command.add_argument("--json", action="store_true", help="print a line of JSON for each request")
 
 
 def _add_config(commands: Any) -> None:

@@ -79,7 +79,7 @@ def solve(arguments: argparse.Namespace) -> int:
     """`rer-numba solve [-r FILE] REQUEST...`."""
     from rer_numba.settings import effective
 
-    repository = _open(arguments.repository, arguments.check, arguments.on_stale)
+    repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
     options = effective(arguments, repository.options, arguments.repository).options
     with facts_only():
         result = repository.solve(arguments.requests, options)
@@ -90,7 +90,7 @@ def solve(arguments: argparse.Namespace) -> int:
     return OK if result.status == "solved" else UNSOLVED
 
 
-def _open(path: str | None, check: Check = "frozen", on_stale: OnStale = "refresh") -> Repository:
+def open_repository(path: str | None, check: Check = "frozen", on_stale: OnStale = "refresh") -> Repository:
     """The repository of ``-r``, or the studio."""
     if path is None:
         from rer_numba.studio import studio_repository
@@ -153,7 +153,7 @@ def config(arguments: argparse.Namespace) -> int:
     from rer_numba.settings import effective
 
     path = arguments.repository
-    stored = SolveOptions() if path is None else _open(path).options
+    stored = SolveOptions() if path is None else open_repository(path).options
     options, origins = effective(arguments, stored, path)
     pod = shown_options(options)
     if arguments.json:

@@ -34,6 +34,7 @@ class FilteringPolicy(Policy):
         super().__init__(tables)
         self._tables = tables
         self._compiled = compiled
+        self._asking = threading.RLock()  # a rule may solve something itself
 
     def dies_of(self, package: int) -> bool:
         """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""
@@ -53,6 +54,10 @@ class AskingPolicy(FilteringPolicy):
         Exception
             Whatever a rule raises.
         """
+        with self._asking:  # a word of a mask holds many packages, and no rule needs to be called twice at a time
+            self._ask(variants)
+
+    def _ask(self, variants: list[int]) -> None:
         tables, arrays = self._tables, self.arrays
         packages = set(tables.variant_package[variants].tolist())
         for package in sorted(packages, key=lambda package: int(tables.package_given_rank[package])):
@@ -65,9 +70,9 @@ class AskingPolicy(FilteringPolicy):
             start = int(arrays.family_word_offsets[family])
             for variant in range(*tables.package_variant_offsets[package : package + 2].tolist()):
                 word, bit = start + ((variant - first) >> 6), np.uint64(1 << ((variant - first) & 63))
-                arrays.asked_mask[word] |= bit
                 if not seen:
                     arrays.seen_mask[word] &= ~bit
+                arrays.asked_mask[word] |= bit  # last, since a solve in another thread may look
 
 
 class Policies:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba.calling_off import is_called_off
 from rer_numba.lookup import look_up, note_look_up
 from rer_numba.ranges import (
     intersect_ranges,
@@ -117,8 +118,8 @@ def _because(w, status, reason, family, scope, other):
 def extract(t, w):
     """Extract from every fresh scope, scope by scope, families in alphabetical order.
 
-    Returns PENDING; ERROR when a slice holds a variant whose own requirements conflict. The contributions stand from
-    `ROUND_START` to `N_CONTRIBUTIONS`.
+    Returns PENDING; ERROR when a slice holds a variant whose own requirements conflict; NEED_ROOM when it was called
+    off. The contributions stand from `ROUND_START` to `N_CONTRIBUTIONS`.
     """
     w.head[ROUND_START] = w.head[N_CONTRIBUTIONS]
     w.head[N_ACCUMULATORS] = 0
@@ -134,6 +135,8 @@ def extract(t, w):
             slot = np.int64(w.scope_slot[position])
             if w.slot_kind[slot] != SLICE:
                 continue
+            if is_called_off(w):
+                return NEED_ROOM
             family = np.int64(w.scope_family[position])
             if w.slot_origin[slot] == FRESH and t.family_flags[family] & HAS_BROKEN_VARIANT:
                 if _touch(t, w, family, slot):
@@ -485,7 +488,7 @@ def _merge_exactly(t, w):
             )
             if end == out and not w.head[NEEDED_ROOM]:
                 return _because(w, FAILED, MERGE_CONFLICT, family, NONE, n)
-        if w.head[NEEDED_ROOM]:
+        if is_called_off(w) or w.head[NEEDED_ROOM]:
             return NEED_ROOM
         w.accumulator_data[accumulator] = out
         w.accumulator_end[accumulator] = end
@@ -513,7 +516,7 @@ def _intersect_exactly(t, w):
             status = _intersect_conflict(t, w, position, family, slot, start, end)
         if status != PENDING:
             return status
-        if w.head[NEEDED_ROOM]:
+        if is_called_off(w) or w.head[NEEDED_ROOM]:
             return NEED_ROOM
     return PENDING
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from rer_numba._jit import export_ir as _export_ir
 from rer_numba._jit import kernel
+from rer_numba.calling_off import set_deadline, verdict_between_steps, why_broken_off
 from rer_numba.extraction import extract, settle
 from rer_numba.finalise import finalise
 from rer_numba.lookup import forget_loads, look_up
@@ -68,6 +69,7 @@ from rer_numba.state import (
     REQUESTED,
     RESUME,
     ROUND_START,
+    ROW_DTYPES,
     SOLVED,
     STACK_DEPTH,
     STAMP,
@@ -76,6 +78,7 @@ from rer_numba.state import (
     STOPPED,
     TOTAL_REDUCTION,
     WORK_DTYPES,
+    Rows,
     Work,
 )
 
@@ -96,7 +99,9 @@ def solve(t, w):
         left as they were at the last phase, `REASON` and its companions say why. STOPPED: the failed phase that
         `STOP_AT_FAIL` asked for is left to be looked at. PAUSED: the solve is not over, `PHASE_STATUS` says what the
         step came to that `STOP_AT_STEP` asked for; the next call goes on from there if `RESUME` is set. NEED_ROOM:
-        `NEEDED_ROOM` says which arrays were too small, and there is nothing to go on from.
+        `NEEDED_ROOM` says which arrays were too small, and there is nothing to go on from. FAIL_LIMIT, OUT_OF_TIME,
+        CANCELLED: ended between two steps, or within a step, which then counts; after that the work arrays must be
+        made anew, as `CALLED_OFF` in `NEEDED_ROOM` tells.
 
         Needs the request's arrays and the `in` scalars of `head`; `N_CUTS` is the end of the request's cuts.
     """
@@ -104,21 +109,25 @@ def solve(t, w):
         status = _go_on(t, w, np.int64(w.head[PHASE_STATUS]))
     else:
         _begin(t, w)
+        set_deadline(w)
         status = _first_phase(t, w)
     if w.head[NEEDED_ROOM]:
-        return NEED_ROOM
+        return why_broken_off(w)
     if status == PENDING and w.head[STOP_AT_STEP] == BEFORE_FIRST:
         return _pause(w, PENDING)
     while status == PENDING:
         status = _step(t, w)
         if w.head[NEEDED_ROOM]:
-            return NEED_ROOM
+            return why_broken_off(w)
         if status == EXHAUSTED or (status == FAILED and w.head[STACK_DEPTH] > 0):
             if w.head[NUM_SOLVES] == w.head[STOP_AT_STEP]:
                 return _pause(w, status)
+            verdict = verdict_between_steps(w)
+            if verdict != PENDING:
+                return verdict
             status = _go_on(t, w, status)
             if w.head[NEEDED_ROOM]:
-                return NEED_ROOM
+                return why_broken_off(w)
     return status
 
 
@@ -268,5 +277,7 @@ def _sort_all_variants(t, w, family):
 
 
 def export_ir() -> tuple[str, str]:
-    """The LLVM IR of `solve` behind one table of addresses, columns first, and the name of its C function."""
-    return _export_ir(solve, (Columns, COLUMN_DTYPES), (Work, WORK_DTYPES))
+    """The LLVM IR of `rows.enter` behind one table of addresses, columns first, and the name of its C function."""
+    from rer_numba.rows import enter
+
+    return _export_ir(enter, (Columns, COLUMN_DTYPES), (Work, WORK_DTYPES), (Rows, ROW_DTYPES))

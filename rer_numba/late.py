@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rer_numba.errors import NeedsRezError
@@ -13,10 +15,30 @@ if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
     from rer_numba.paths.settings import PathSettings
     from rer_numba.requirements import RequirementList
+    from rer_numba.stepping import Limits
+
+
+_one_at_a_time = Lock()
+"""rez's configuration is changed while rez solves, and it is that of the whole process."""
+
+
+def _renew_lock() -> None:
+    """A child of fork starts with one thread, so nobody will ever release a lock that another thread held."""
+    global _one_at_a_time
+    _one_at_a_time = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def solve_with_rez(
-    request: RequirementList, options: SolveOptions, paths: Sequence[str], settings: PathSettings, reason: str
+    request: RequirementList,
+    options: SolveOptions,
+    paths: Sequence[str],
+    settings: PathSettings,
+    reason: str,
+    limits: Limits | None = None,
 ) -> SolveResult:
     """Let rez solve a request, if it is installed.
 
@@ -30,6 +52,8 @@ def solve_with_rez(
         How it shall do that.
     reason : str
         What our solve met.
+    limits : Limits, optional
+        When rez gives up.
 
     Returns
     -------
@@ -40,4 +64,5 @@ def solve_with_rez(
         return SolveResult("error", failure=f"{reason}; {NeedsRezError.remedy}", error_type=NeedsRezError.__name__)
     from rer_numba.rez_bridge.fallback import solve
 
-    return solve(request, options, paths, settings, reason)
+    with _one_at_a_time:
+        return solve(request, options, paths, settings, reason, limits)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import highest_bit, inlined, kernel
+from rer_numba.calling_off import is_called_off
 from rer_numba.ranges import is_superset, load_range, ranges_overlap
 from rer_numba.schema import CONFLICT
 from rer_numba.scopes import (
@@ -162,7 +163,7 @@ def _reduce_pending(t, w, x):
                 outcome = _reduce_others(t, w, x)
             if outcome == _EMPTIED:
                 return FAILED
-            if w.head[NEEDED_ROOM]:
+            if is_called_off(w) or w.head[NEEDED_ROOM]:
                 return NEED_ROOM
     return PENDING
 
@@ -185,7 +186,7 @@ def _reduce_others(t, w, reduced):
             return _EMPTIED
         if outcome == _REDUCED:
             depth = _push_frame(w, depth, x)
-        if w.head[NEEDED_ROOM]:
+        if is_called_off(w) or w.head[NEEDED_ROOM]:
             return _KEPT
     return _KEPT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,10 +16,15 @@ from rer_numba.results import SolveResult
 from rer_numba.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from threading import Event
+
+    from rer_numba.batch import SolveBatch
     from rer_numba.broken import Broken
     from rer_numba.paths.settings import PathSettings
     from rer_numba.progress import OnProgress
+    from rer_numba.requirements import RequirementList
     from rer_numba.schema import Tables
+    from rer_numba.stepping import Limits
     from rer_numba.storage import Refreshed
     from rer_numba.store import OpenedFile
     from rer_numba.views import Views
@@ -322,7 +327,15 @@ class Repository:
 
     # --- solving
 
-    def solve(self, requests: Iterable[Any], options: SolveOptions | None = None, **overrides: Any) -> SolveResult:
+    def solve(
+        self,
+        requests: Iterable[Any],
+        options: SolveOptions | None = None,
+        *,
+        max_fails: int = -1,
+        time_limit: float = -1,
+        **overrides: Any,
+    ) -> SolveResult:
         """Solve one request.
 
         Parameters
@@ -331,6 +344,10 @@ class Repository:
             What is wanted, as rez's command line takes it. Requirement objects of rez are taken too.
         options : SolveOptions, optional
             How; by default the repository's own (`Repository.options`).
+        max_fails : int
+            Give up ("failed") once there are so many failed steps; -1: never.
+        time_limit : float
+            Give up ("aborted") after so many seconds; -1: never.
         **overrides
             Single options that replace those: variant_select_mode, package_orderers, package_filter, timestamp,
             building, error_on_missing_variant_requires, allow_unversioned_packages, implicit_packages.
@@ -343,39 +360,64 @@ class Repository:
         Raises
         ------
         TypeError
-            The request is not a list of texts and requirements, or there is no such option.
+            The request is not a list of texts and requirements, or there is no such option, or a limit is no number.
         ValueError, ConfigurationError, VersionError
             An option has a value that cannot be used; the text names it.
         """
-        options = self.options if options is None else options
-        if not isinstance(options, SolveOptions):
-            raise TypeError(f"options must be SolveOptions, not {type(options).__name__}: {options!r}")
-        options = options.with_overrides(overrides).checked()
+        options = self.checked_options(options, overrides)
         try:
             merged = parse_requests(requests, options.implicit_packages)
         except (PackageRequestError, VersionError) as error:
-            return SolveResult("error", failure=str(error), error_type=type(error).__name__)
+            return _error(error)
+        return self.solve_merged(merged, options, _limits(max_fails, time_limit))
+
+    def checked_options(self, options: SolveOptions | None, overrides: dict[str, Any]) -> SolveOptions:
+        """The options of a solve; raises what `solve` says."""
+        options = self.options if options is None else options
+        if not isinstance(options, SolveOptions):
+            raise TypeError(f"options must be SolveOptions, not {type(options).__name__}: {options!r}")
+        return options.with_overrides(overrides).checked()
+
+    def solve_merged(
+        self,
+        merged: RequirementList,
+        options: SolveOptions,
+        limits: Limits | None = None,
+        signal: memoryview[int] | None = None,
+    ) -> SolveResult:
+        """Solve a request that has been parsed and merged, with options that have been checked.
+
+        Parameters
+        ----------
+        merged : RequirementList
+        options : SolveOptions
+        limits : Limits, optional
+        signal : int64 array of length 1, optional
+            Ends the solve from outside, see `Snapshot.solve`.
+        """
         if merged.conflict:
             from rer_numba.explain import dependency_conflict
 
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
-        result = self._solve_fresh(merged, options)
+        result = self._solve_fresh(merged, options, limits, signal)
         if result.error_type == LATE and self.path_settings is not None:
             from rer_numba.late import solve_with_rez
 
             reason = str(result.failure_description)
-            return solve_with_rez(merged, options, self.paths, self.path_settings, reason)
+            return solve_with_rez(merged, options, self.paths, self.path_settings, reason, limits)
         return result
 
-    def _solve_fresh(self, merged: Any, options: SolveOptions) -> SolveResult:
+    def _solve_fresh(
+        self, merged: RequirementList, options: SolveOptions, limits: Limits | None, signal: memoryview[int] | None
+    ) -> SolveResult:
         """Solve, again when something that was touched had to be read again."""
         for _ in range(_TRIES):
             snapshot = self._snapshot
-            result, stale_path = snapshot.solve(merged, options, self.paths)
+            result, stale_path = snapshot.solve(merged, options, self.paths, limits, signal)
             if stale_path is None:
                 return result
             if self._on_stale == "warn":
-                warnings.warn(f"{StaleRepositoryError(stale_path)}", StaleRepositoryWarning, stacklevel=3)
+                warnings.warn(f"{StaleRepositoryError(stale_path)}", StaleRepositoryWarning, stacklevel=4)
                 return result
             if self._on_stale == "error":
                 return _error(StaleRepositoryError(stale_path))
@@ -390,9 +432,98 @@ class Repository:
                 return _error(error)
         return result
 
-    def solve_many(self, requests: Iterable[Iterable[Any]], **options: Any) -> list[SolveResult]:
-        """Solve many requests, in order; the options are those of `solve`."""
-        return [self.solve(request, **options) for request in requests]
+    def solve_many(
+        self,
+        requests: Iterable[Any],
+        options: SolveOptions | None = None,
+        *,
+        threads: int | None = None,
+        progress: bool | OnProgress | None = None,
+        max_fails: int = -1,
+        time_limit: float = -1,
+        cancel: Event | Callable[[], bool] | None = None,
+        reuse: bool = True,
+        **overrides: Any,
+    ) -> SolveBatch:
+        """Solve many requests, in several threads.
+
+        Parameters
+        ----------
+        requests : iterable
+            Each as `solve` takes it, or a `Request` with options of its own. They are asked for as they are needed.
+        options, max_fails, time_limit, **overrides
+            As for `solve`; the limits are those of each request.
+        threads : int, optional
+            How many; default: as many as there are processors for this process.
+        progress : bool or callable, optional
+            True: show it on a terminal if it takes longer than two seconds. Or a function that is told what is going
+            on, how many are done, and how many there are (0: not known).
+        cancel : threading.Event or callable, optional
+            Once it is set, or answers True, the batch ends, with what is done so far. It is asked in a thread of its
+            own, a hundred times a second.
+        reuse : bool
+            Solve equal requests once.
+
+        Returns
+        -------
+        SolveBatch
+            A `SolveResult` for each request, in order. What is wrong with a request is in its own result: also what
+            `solve` would raise for it.
+
+        Raises
+        ------
+        TypeError, ValueError, ConfigurationError, VersionError
+            An argument of the whole batch cannot be used; the text names it.
+        BatchInterrupted
+            Ctrl-C. It is a KeyboardInterrupt, and its `batch` has what is done so far.
+        Exception
+            What the iterable, `cancel`, `progress` or a filter of one's own class raises.
+        """
+        from rer_numba.batch.run import solve_many
+
+        plan = self.checked_options(options, overrides), _limits(max_fails, time_limit)
+        return solve_many(self, requests, *plan, threads, reuse, progress, cancel)
+
+    def solve_iter(
+        self,
+        requests: Iterable[Any],
+        options: SolveOptions | None = None,
+        *,
+        threads: int | None = None,
+        max_fails: int = -1,
+        time_limit: float = -1,
+        reuse: bool = True,
+        **overrides: Any,
+    ) -> Iterator[SolveResult]:
+        """Solve requests without end: results in order, of which only some are held at a time.
+
+        Parameters
+        ----------
+        requests, options, threads, max_fails, time_limit, reuse, **overrides
+            As for `solve_many`. The iterable is read some thousand requests ahead of what has been given out, or less
+            when they take long.
+
+        Yields
+        ------
+        SolveResult
+
+        Raises
+        ------
+        As `solve_many`; Ctrl-C as KeyboardInterrupt. Closing the iterator ends everything.
+        """
+        from rer_numba.batch.run import solve_iter
+
+        plan = self.checked_options(options, overrides), _limits(max_fails, time_limit)
+        return solve_iter(self, requests, *plan, threads, reuse)
+
+
+def _limits(max_fails: int, time_limit: float) -> Limits | None:
+    """The limits of a solve; None when there are none."""
+    if max_fails == -1 and time_limit == -1 and not isinstance(max_fails, float):
+        return None
+    from rer_numba.stepping import Limits
+
+    return Limits(max_fails, time_limit).checked()
 
 
 def _error(error: Exception) -> SolveResult:

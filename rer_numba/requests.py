@@ -130,7 +130,7 @@ class Lookup:
         request = EncodedRequest(requirements, [], [], [0], [], {})
         unseen: dict[bytes, tuple[int, Version]] | None = None
         for row, requirement in enumerate(requirements):
-            family, flags, cuts = self._row(requirement)
+            family, flags, cuts = self.row(requirement)
             if cuts is None:  # it has a bound that the repository does not know: placed for this request alone
                 unseen = unseen if unseen is not None else self._place_unseen(requirements)
                 cuts = self._cuts(requirement.range, unseen)
@@ -142,7 +142,7 @@ class Lookup:
         request.unseen.update((unseen or {}).values())
         return request
 
-    def _row(self, requirement: Requirement) -> tuple[int, int, list[int] | None]:
+    def row(self, requirement: Requirement) -> tuple[int, int, list[int] | None]:
         """(family or -1, flags, cuts or None) of a requirement, remembered by its text."""
         text = str(requirement)
         found = self._rows.get(text)

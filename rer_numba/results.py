@@ -39,7 +39,8 @@ class SolveResult:
     Attributes
     ----------
     status : str
-        "solved"; "failed": there is no solution; "error": rez would have raised `error_type`.
+        "solved"; "failed": there is no solution, or `max_fails` was reached; "error": rez would have raised
+        `error_type`; "aborted": `time_limit` was reached; "cancelled": its batch ended before.
     num_solves, num_fails : int
         Solve steps, and those that failed, as rez counts them.
     solve_time_ms : float
@@ -93,6 +94,16 @@ class SolveResult:
         self._failure = failure
         self._packages = packages
         self.fallback_reason = fallback_reason
+
+    @property
+    def reader(self) -> Reader | None:
+        """What decodes `variants`."""
+        return self._reader
+
+    @property
+    def variants(self) -> list[int]:
+        """The resolved variants by number, in rez's order, as far as they are ours to decode."""
+        return self._variants
 
     @property
     def resolved_packages(self) -> list[ResolvedVariant]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
-from rer_numba.engine import Engine, Session
+from rer_numba.engine import NO_LIMIT, Engine, Session
 from rer_numba.errors import RerError, SolveLimitError, UnreadablePackageError
 from rer_numba.options import SolveOptions
 from rer_numba.reader import Reader
@@ -105,6 +105,7 @@ class Snapshot:
         options: SolveOptions,
         searched: Sequence[str],
         limits: Limits | None = None,
+        signal: memoryview[int] | None = None,
     ) -> tuple[SolveResult, str | None]:
         """Solve a merged request that is not in conflict with itself.
 
@@ -116,6 +117,8 @@ class Snapshot:
             What messages say was searched.
         limits : Limits, optional
             When to give up. A solve that is stopped has the status "aborted", or "failed" with the latest failure.
+        signal : int64 array of length 1, optional
+            Ends the solve from outside, see `Session.run`. Its status is "cancelled" then.
 
         Returns
         -------
@@ -126,6 +129,7 @@ class Snapshot:
         stale_path = None
         try:
             solve = self.begin(request, options, searched)
+            solve.signal = signal
             try:
                 stopped = _run(solve, limits)
                 if self.guard is not None:
@@ -139,12 +143,24 @@ class Snapshot:
 
 def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
     """Run a solve to its end or to its limits. Returns how it was stopped, if it was, and why."""
-    if limits is None or not limits:
-        solve.run()
-        return None, ""
-    from rer_numba.stepping import run_within
+    if limits is not None and limits.callback is not None:
+        from rer_numba.stepping import run_within
 
-    return run_within(solve, limits)
+        return run_within(solve, limits)
+    if limits is not None:
+        solve.max_fails, solve.time_limit = limits.max_fails, limits.time_limit
+    return how_stopped(solve.run(), solve.num_fails)
+
+
+def how_stopped(status: int, num_fails: int) -> tuple[str | None, str]:
+    """How a solve was stopped that ended with a status, and why; (None, "") when it came to its own end."""
+    if status == state.FAIL_LIMIT:
+        return "failed", f"fail limit reached: aborted after {num_fails} failures"
+    if status == state.OUT_OF_TIME:
+        return "aborted", "time limit exceeded"
+    if status == state.CANCELLED:
+        return "cancelled", "the solve was cancelled"
+    return None, ""
 
 
 class Solve:
@@ -166,6 +182,10 @@ class Solve:
         Time in the kernel, so far.
     asked_packages : set of int
         Packages that the filter had to be asked for, the last time it was.
+    max_fails, time_limit
+        When compiled code gives up, see `stepping.Limits`. May be set before the first run.
+    signal : int64 array of length 1, or None
+        Ends it from outside, see `Session.run`. May be set before the first run.
     """
 
     def __init__(self, view: _View, request: EncodedRequest, paths: str, options: SolveOptions) -> None:
@@ -175,6 +195,9 @@ class Solve:
         self.options = options
         self.policy = view.policy(options)
         self.asked_packages: set[int] = set()
+        self.max_fails = NO_LIMIT
+        self.time_limit: float = NO_LIMIT
+        self.signal: memoryview[int] | None = None
         self.status = state.PENDING
         self.num_solves = 0
         self.num_fails = 0
@@ -224,6 +247,7 @@ class Solve:
         """Run the kernel, again whenever the filter had to be asked for packages it had not seen yet."""
         resume = self.status == state.PAUSED and self._session is not None
         session = self.session
+        goes_on = False
         while True:
             status = session.run(
                 self.request,
@@ -233,11 +257,15 @@ class Solve:
                 stop_at_step=to_step,
                 resume=resume,
                 policy=self.policy,
+                max_fails=self.max_fails,
+                time_limit=self.time_limit,
+                signal=self.signal,
+                goes_on=goes_on,
             )
             if status != state.ERROR or session.head[state.REASON] != state.UNASKED_FILTER:
                 return status
             self._ask(session)
-            resume = False
+            resume, goes_on = False, True
 
     def _ask(self, session: Session) -> None:
         variants = self.view.reader.mask_variants(session.head[state.REASON_FAMILY], session.work.scratch, 0)
@@ -331,8 +359,8 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
         "solve_time_ms": solve.seconds * 1000,
     }
     status = solve.status
-    if stopped == "aborted":
-        return SolveResult("aborted", failure=reason, **counts)
+    if stopped in ("aborted", "cancelled"):
+        return SolveResult(stopped, failure=reason, **counts)
     if stopped == "failed":
         fails = solve.num_fails
         return SolveResult("failed", failure=lambda: f"{reason}:\n{solve.failure_text(fails)}", **counts)
@@ -350,6 +378,8 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
 
 def _stale_path(solve: Solve, guard: Guard) -> str | None:
     """Something that a solve touched and that is not what it was when it was encoded."""
+    if solve.status == state.CANCELLED:
+        return None  # its answer says nothing that could be stale
     if guard.known.has_all_of(solve.session) and not solve.looks_at_more():
         return None
     found = solve.looked_at()

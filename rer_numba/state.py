@@ -24,7 +24,7 @@ load
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     N_FAMILIES,  # in: families of the repository; ids from here on are the request's own
     MAX_WORDS,  # in: the longest mask of any family, in words
     N_REQUESTS,  # in
+    REQUEST_ROOM,  # in: how many requests there is room for
     INTERSECTION_PRIORITY,  # in: variant_select_mode
     ERROR_ON_MISSING,  # in: error_on_missing_variant_requires
     FILTERS,  # in: the policy hides something
@@ -42,6 +43,14 @@ if TYPE_CHECKING:
     STOP_AT_FAIL,  # in: stop after that many failed phases, with the state left as it was; 0: never
     STOP_AT_STEP,  # in: pause after that many steps; 0: never; BEFORE_FIRST: when the request has been looked up
     RESUME,  # in: go on from where the last call paused, instead of beginning anew
+    MAX_FAILS,  # in: end after a step once there are so many failed ones; -1: never
+    TIME_LIMIT,  # in: ticks that the solve may take, when `signal` says WATCH_CLOCK
+    GRACE,  # in: ticks beyond that after which a step is broken off
+    CLOCK_FUNCTION,  # in: see `rer_numba.clock`
+    CLOCK_ARGUMENT,  # in
+    DEADLINE,  # in: 0, or the reading of the clock after which the solve ends, from a call that ran short of room
+    MANY,  # in: solve the rows of a block, see `rows`
+    POLLS,  # counts questions within steps whether the time is up
     STAMP,  # counts solves, so that caches of an earlier solve are not believed
     NUM_SOLVES,
     NUM_FAILS,
@@ -67,12 +76,28 @@ if TYPE_CHECKING:
     N_LOADS,
     PHASE_STATUS,  # what the phase came to after which the solve was paused: PENDING, EXHAUSTED or FAILED
     HEAD_SIZE,
-) = range(36)
+) = range(45)
 
 BEFORE_FIRST = -1  # of STOP_AT_STEP
 
 # --- status of a solve or of a phase
-(PENDING, SOLVED, FAILED, CYCLIC, EXHAUSTED, ERROR, NEED_ROOM, STOPPED, PAUSED) = range(9)
+(
+    PENDING,
+    SOLVED,
+    FAILED,
+    CYCLIC,
+    EXHAUSTED,
+    ERROR,
+    NEED_ROOM,
+    STOPPED,
+    PAUSED,
+    FAIL_LIMIT,  # ended by MAX_FAILS
+    OUT_OF_TIME,  # ended by TIME_LIMIT
+    CANCELLED,  # ended by END_NOW
+) = range(12)
+
+# --- what `signal` says
+(NO_SIGNAL, WATCH_CLOCK, END_NOW) = range(3)
 
 # --- reasons of a failed phase
 (MERGE_CONFLICT, SCOPE_CONFLICT, TOTAL_REDUCTION, MISSING_FAMILY) = range(1, 5)
@@ -126,6 +151,7 @@ ACCUMULATOR_WORD_ROOM = GROUP_BIT["accumulator_word"]
 FRAME_ROOM = GROUP_BIT["frame"]
 KEY_ROOM = GROUP_BIT["key"]
 LOAD_ROOM = GROUP_BIT["load"]
+CALLED_OFF = 1 << 30  # in NEEDED_ROOM: it is not room that the solve lacks
 
 # --- one record of the phase stack
 (STACK_N_SCOPES, STACK_FIRST_SLOT, STACK_SPLIT, STACK_N_SLOTS, STACK_N_WORDS, STACK_N_CUTS, STACK_RECORD) = range(7)
@@ -143,6 +169,7 @@ class WorkArray(NamedTuple):
 WORK: tuple[WorkArray, ...] = (
     WorkArray("head", "int64", "HEAD_SIZE", "the scalars above"),
     WorkArray("room", "int64", "n_groups", "the size of each group, in the order of GROUPS"),
+    WorkArray("signal", "int64", "1", "in: WATCH_CLOCK, END_NOW or neither; other threads may write it meanwhile"),
     # the request: merged by the caller, in rez's order
     WorkArray("request_family", "int32", "request", "family"),
     WorkArray("request_flags", "int32", "request", "CONFLICT, NO_RANGE, EPHEMERAL_REQUEST"),
@@ -219,6 +246,7 @@ class Work(namedtuple("Work", [array.name for array in WORK])):  # type: ignore[
 
         def __getattr__(self, name: str) -> memoryview[int]: ...
         def __iter__(self) -> Iterator[memoryview[int]]: ...  # type: ignore[override]
+        def _replace(self, **views: memoryview[int]) -> Work: ...
 
 
 WORK_DTYPES = [array.dtype for array in WORK]
@@ -272,3 +300,63 @@ class Sizes(NamedTuple):
     def bytes_needed(self) -> int:
         """Size of all work arrays in bytes."""
         return sum(length * ITEM_SIZES[array.dtype] for array, length in zip(WORK, self.lengths(), strict=True))
+
+
+# --- many solves in one call: the rows of a block, which several threads share
+
+# --- call: the scalars of one thread's call, by place
+(
+    N_ROWS,  # in
+    ROW,  # in: a row to begin with, or NONE; out: the row that was under way at the end
+    CHECKS_KNOWN,  # in: a row that touches something else than what `known_` has is handed back
+    FOUND_ROOM,  # in: length of `found_variant`
+    N_FOUND,  # how much of it is used
+    FOUND_NUMBER,  # in: its number
+    CALL_SIZE,
+) = range(7)
+
+# --- why a call ended, beside NEED_ROOM and CANCELLED
+(NO_ROW_LEFT, FOUND_FULL, HAND_BACK) = range(20, 23)
+
+# --- of a row_status, beside the statuses of a solve
+NOT_DONE = PENDING
+HANDED = 100  # in: this row is handed back as it is
+
+ROWS: tuple[WorkArray, ...] = (
+    WorkArray("call", "int64", "CALL_SIZE", "the scalars above"),
+    WorkArray("next_row", "int64", "1", "the first row that nobody has taken"),
+    # in: the requests, encoded
+    WorkArray("row_request_offsets", "int32", "row + 1", "where the requests of a row stand in the next three"),
+    WorkArray("row_family", "int32", "row_request", "as `request_family`, and so on"),
+    WorkArray("row_flags", "int32", "row_request", ""),
+    WorkArray("row_cut_offsets", "int32", "row_request + 1", "their ranges in `row_cut`"),
+    WorkArray("row_cut", "int64", "row_cut", ""),
+    # out
+    WorkArray("row_status", "int8", "row", "how it ended; NOT_DONE until everything else of the row is written"),
+    WorkArray("row_num_solves", "int32", "row", ""),
+    WorkArray("row_num_fails", "int32", "row", ""),
+    WorkArray("row_ticks", "int64", "row", "of the clock, in the solve"),
+    WorkArray("row_found_number", "int32", "row", "number of the `found_variant` that has its variants"),
+    WorkArray("row_found_first", "int32", "row", "where they begin in it"),
+    WorkArray("row_found_count", "int32", "row", "how many"),
+    WorkArray("found_variant", "int32", "FOUND_ROOM", "resolved variants in rez's order, row after row"),
+    # what was found to be fresh, see `touched.Known`
+    WorkArray("known_family", "uint8", "known", "1 for a family"),
+    WorkArray("known_variant", "uint64", "looked_up", "masks as in `looked_up`"),
+)
+"""The arrays of a block of rows, as `WORK`. `found_variant` and `call` belong to one call, the others to all."""
+
+
+class Rows(namedtuple("Rows", [array.name for array in ROWS])):  # type: ignore[misc]
+    """A block of rows as one thread sees it, one field for each array of `ROWS`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __iter__(self) -> Iterator[Any]: ...
+        def _replace(self, **arrays: Any) -> Rows: ...
+
+
+ROW_DTYPES = [array.dtype for array in ROWS]

@@ -19,8 +19,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rer_numba import state
+from rer_numba.clock import CLOCK
+from rer_numba.engine import NO_LIMIT
+from rer_numba.errors import RerError
 from rer_numba.requirements import Requirement
 from rer_numba.schema import NONE
+from rer_numba.snapshot import how_stopped
 from rer_numba.version_order import Version
 from rer_numba.versions import VersionRange
 
@@ -64,43 +68,65 @@ class Limits:
     max_fails : int
         It fails, with the latest failure, once there are so many failed steps; -1: never.
     time_limit : float
-        It is aborted after a step when more seconds than that have passed since the first; -1: never.
+        It is aborted after a step when more seconds than that have passed since the first; -1: never. A step in which
+        the time runs out is broken off, and counts.
     callback : Callback, optional
         Asked after each step that neither limit has ended.
     """
 
-    max_fails: int = -1
-    time_limit: float = -1
+    max_fails: int = NO_LIMIT
+    time_limit: float = NO_LIMIT
     callback: Callback | None = None
 
-    def __bool__(self) -> bool:
-        return self.max_fails != -1 or self.time_limit != -1 or self.callback is not None
+    def checked(self) -> Limits:
+        """The same limits, known to be numbers.
+
+        Raises
+        ------
+        TypeError
+            One is no number.
+        ValueError
+            The time is not a number of seconds (NaN).
+        RerError
+            There is no clock that compiled code can read, see `rer_numba.clock`.
+        """
+        if isinstance(self.max_fails, bool) or not isinstance(self.max_fails, int):
+            raise TypeError(f"max_fails must be a whole number, not {self.max_fails!r}")
+        if isinstance(self.time_limit, bool) or not isinstance(self.time_limit, (int, float)):
+            raise TypeError(f"time_limit must be a number of seconds, not {self.time_limit!r}")
+        if self.time_limit != self.time_limit:
+            raise ValueError("time_limit must be a number of seconds, not NaN")
+        if self.time_limit != NO_LIMIT and not CLOCK.function:
+            raise RerError("there is no time_limit on this system, whose C library has no clock that is known")
+        return self
 
     def verdict(self, solve_state: SolveState, seconds: float) -> tuple[str, str]:
         """What is to be done after a step."""
-        if self.max_fails != -1 and solve_state.num_fails >= self.max_fails:
+        if self.max_fails != NO_LIMIT and solve_state.num_fails >= self.max_fails:
             return FAIL, f"fail limit reached: aborted after {solve_state.num_fails} failures"
-        if self.time_limit != -1 and seconds > self.time_limit:
+        if self.time_limit != NO_LIMIT and seconds > self.time_limit:
             return ABORT, "time limit exceeded"
         return (KEEP_GOING, "") if self.callback is None else self.callback(solve_state)
 
 
 def run_within(solve: Solve, limits: Limits) -> tuple[str | None, str]:
-    """Run a solve to its end or to its limits.
+    """Run a solve to its end or to its limits, of which one is a callback: compiled code heeds the others alone.
 
     Returns
     -------
     stopped : str or None
-        "aborted", "failed", or None when it came to its own end.
+        "aborted", "failed", "cancelled", or None when it came to its own end.
     reason : str
         Why it was stopped.
     """
     start = time.perf_counter()
+    solve.time_limit = limits.time_limit
     step = 0
     while True:
         step += 1
-        if solve.run(to_step=step) != state.PAUSED:
-            return None, ""
+        status = solve.run(to_step=step)
+        if status != state.PAUSED:
+            return how_stopped(status, solve.num_fails)
         now = SolveState(solve.num_solves, solve.num_fails, Phase(solve))
         verdict, reason = limits.verdict(now, time.perf_counter() - start)
         if verdict == ABORT:

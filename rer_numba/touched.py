@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rer_numba import state
 from rer_numba.engine import Session
 from rer_numba.schema import NONE
+from rer_numba.views import zeros
 
 
 class Touched(NamedTuple):
@@ -71,29 +72,39 @@ class Known:
     """Remembers what earlier solves touched, to tell in 10 us whether a solve touched anything else."""
 
     def __init__(self) -> None:
-        self._families: set[int] = set()
-        self._entries: set[tuple[int, int]] = set()
-        self._variants: dict[int, int] = {}
+        self._families = zeros("uint8", 0)
+        self._variants = zeros("uint64", 0)
+        self._entries: set[tuple[int, int, int]] = set()
 
     def has_all_of(self, session: Session) -> bool:
         """Tell whether everything that the last solve of a session touched has been noted."""
-        log = _log(session)
-        if not self._families.issuperset(log.families):
-            return False
+        log, families, variants = _log(session), self._families, self._variants
         # most solves look up what others have looked up in the very same way
-        others = set(zip(log.words, log.bits, strict=True)) - self._entries
-        return all(word == NONE or not bits & ~self._variants.get(word, 0) for word, bits in others)
+        others = set(zip(log.families, log.words, log.bits, strict=True)) - self._entries
+        return all(
+            family < len(families) and families[family] and (word == NONE or not bits & ~variants[word])
+            for family, word, bits in others
+        )
 
     def note(self, session: Session) -> None:
         """Note everything that the last solve of a session touched. Families that only a request knows are not kept."""
         log = _log(session)
-        n_families = len(session.engine.views.family_text)
-        self._families.update(family for family in log.families if family < n_families)
-        for word, bits in zip(log.words, log.bits, strict=True):
+        families, variants = self.views(session)
+        for family, word, bits in zip(log.families, log.words, log.bits, strict=True):
+            if family < len(families):
+                families[family] = 1
+                if len(self._entries) < _ENTRIES:
+                    self._entries.add((family, word, bits))
             if word != NONE:
-                self._variants[word] = self._variants.get(word, 0) | bits
-            if len(self._entries) < _ENTRIES:
-                self._entries.add((word, bits))
+                variants[word] |= bits
+
+    def views(self, session: Session) -> tuple[memoryview[int], memoryview[int]]:
+        """What has been noted, for compiled code: 1 for each family, and masks of variants. They are written on."""
+        n_families = len(session.engine.views.family_text)
+        if len(self._families) < n_families:
+            self._variants = zeros("uint64", len(session.work.looked_up))
+            self._families = zeros("uint8", n_families)
+        return self._families, self._variants
 
 
 _ENTRIES = 1 << 16

@@ -27,7 +27,7 @@ from tests.case import Case, Package, load_case_files
 from tests.compare import our_answer
 from tests.large_cases import crowded_case, large_case
 from tests.oracle import Answer
-from tests.product import answer_of, repository_of
+from tests.product import answer_of, as_requests, repository_of
 from tests.random_cases import random_case
 from tests.test_broken_packages import broken_case
 
@@ -39,8 +39,8 @@ class Task(TypedDict, total=False):
     """What a child is to do.
 
     Seeds of random cases, of those with broken packages, with large families and with a crowd; numbers of families
-    that a request asks for, and that a package requires; numbers of golden requests; and another task, to be solved
-    with the smallest work arrays.
+    that a request asks for, and that a package requires; numbers of golden requests; seeds of random cases that are
+    solved as rows of a batch; and another task, to be solved with the smallest work arrays.
     """
 
     seeds: list[int]
@@ -50,6 +50,7 @@ class Task(TypedDict, total=False):
     wide: list[int]
     branching: list[int]
     golden: list[int]
+    rows: list[int]
     tiny: Task
 
 
@@ -72,6 +73,9 @@ def solve_task(task: Task) -> list[Any]:
     """
     found = [[case.origin, plain(our_answer(case))] for case in cases_of(task)]
     found += [[f"golden {n}", plain(answer)] for n, answer in _solve_golden(task.get("golden", []))]
+    found += [
+        [f"{case.origin} in rows", plain(_solve_in_rows(case))] for case in map(random_case, task.get("rows", []))
+    ]
     if "tiny" in task:
         with small_work_arrays(TINY):
             found += solve_task(task["tiny"])
@@ -97,6 +101,15 @@ def _solve_golden(numbers: list[int]) -> Iterator[tuple[int, Answer]]:
         requests = benchmark_requests()
         for number in numbers:
             yield number, answer_of(repository, requests[number])
+
+
+def _solve_in_rows(case: Case) -> Answer:
+    """Solve a case three times in a batch, the first two with limits that are far away."""
+    repository, requests = repository_of(case.packages), as_requests(case.requests)
+    far = repository.solve_many([requests] * 2, max_fails=1 << 20, time_limit=1e6, threads=1, **case.options)
+    answers = [Answer.of(result) for result in (*far, *repository.solve_many([requests], **case.options))]
+    assert answers[0] == answers[1] == answers[2], case.origin
+    return answers[2]
 
 
 def plain(answer: Answer) -> Any:
@@ -127,7 +140,7 @@ def small_work_arrays(groups: dict[str, int]) -> Iterator[set[str]]:
 
 
 def compile_without_wrappers() -> Callable[[], bool]:
-    """Give only `solve` a function that Python can call: the hundred others cost two thirds of the time to compile.
+    """Give only `enter` a function that Python can call: the hundred others cost two thirds of the time to compile.
 
     Returns
     -------
@@ -143,9 +156,9 @@ def compile_without_wrappers() -> Callable[[], bool]:
         return values[place]
 
     _jit._WRAPPERS.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    from rer_numba import kernels
+    from rer_numba import rows
 
-    kernels.solve.targetoptions["no_cpython_wrapper"] = False  # type: ignore[attr-defined]
+    rows.enter.targetoptions["no_cpython_wrapper"] = False  # type: ignore[attr-defined]
 
     def checks_bounds() -> bool:
         try:

@@ -35,7 +35,14 @@ CHECKED: Task = {
     "wide": [63, 64, 65, 300],
     "branching": [63, 64, 300],
     "golden": GOLDEN,
-    "tiny": {"seeds": list(range(150, 220)), "crowded": [30, 31, 32, 33], "wide": [65, 300], "golden": GOLDEN[:2]},
+    "rows": list(range(400, 440)),
+    "tiny": {
+        "seeds": list(range(150, 220)),
+        "crowded": [30, 31, 32, 33],
+        "wide": [65, 300],
+        "golden": GOLDEN[:2],
+        "rows": list(range(440, 450)),
+    },
 }
 UNCOMPILED: Task = {
     # the lines that few cases reach: 161 x = y in a reduction, 377 and 1406 ranges, 693 ephemerals in conflict
@@ -45,6 +52,7 @@ UNCOMPILED: Task = {
     "crowded": [0, 1, 2],
     "wide": [70, 300],
     "golden": [0, 4],
+    "rows": list(range(400, 412)),
     "tiny": {"seeds": [*range(300, 320), 149], "large": [16], "branching": [70]},
 }
 

@@ -11,7 +11,8 @@ from rez.solver import Solver, SolverCallbackReturn, SolverState, SolverStatus
 from rez.version import Requirement
 
 from rer_numba import engine, state
-from rer_numba.errors import SolveLimitError
+from rer_numba.clock import Clock
+from rer_numba.errors import RerError, SolveLimitError
 from rer_numba.options import SolveOptions
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
@@ -296,9 +297,10 @@ def test_no_limits_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine.Session, "run", counted)
     assert solve_within(BACKTRACKING, Limits()).status == "failed"
-    assert calls == [0]
-    solve_within(BACKTRACKING, Limits(max_fails=2))
-    assert len(calls) > 3
+    solve_within(BACKTRACKING, Limits(max_fails=2, time_limit=10))
+    assert calls == [0, 0]
+    solve_within(BACKTRACKING, Limits(callback=lambda now: (KEEP_GOING, "")))
+    assert len(calls) > 5
 
 
 @pytest.mark.parametrize("max_fails", [0, 1, 2, 3, 1000])
@@ -309,6 +311,60 @@ def test_max_fails(max_fails: int) -> None:
     assert (result.status, result.num_solves, result.num_fails) == ("failed", solver.num_solves, solver.num_fails)
     assert result.failure_description == solver.failure_description()
     assert str(result.failure_description).startswith("fail limit reached") == (max_fails < 1000)
+
+
+@pytest.mark.parametrize("max_fails", [-1, 0, 1, 2, -7])
+@pytest.mark.parametrize("time_limit", [-1, 0, -3, 1000])
+def test_limits_of_compiled_code(max_fails: int, time_limit: float) -> None:
+    """Both limits at once, beside rez's own callback."""
+    stopped = 0
+    for case in (BACKTRACKING, *map(random_case, (*range(500, 530), 161, 377))):
+        if solve_of(case) is None:
+            continue
+        try:
+            solver = with_rez(case, own_callback=ResolvedContext.Callback(max_fails, time_limit, None))  # type: ignore[arg-type]
+        except Exception:  # noqa: BLE001 - whatever rez dies of is compared elsewhere
+            continue
+        ours = solve_within(case, Limits(max_fails, time_limit))
+        assert (ours.num_solves, ours.num_fails) == (solver.num_solves, solver.num_fails), case.origin
+        assert (ours.status == "aborted") == (solver.status == SolverStatus.unsolved), case.origin
+        if ours.status == "aborted":
+            assert ours.failure_description == solver.abort_reason
+        elif ours.status == "failed" and "cyclic" not in str(ours.failure_description):
+            assert ours.failure_description == solver.failure_description()
+        stopped += solver.abort_reason is not None
+    assert (stopped > 0) == (max_fails != -1 or time_limit in (0, -3))
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [((True, -1), TypeError), ((1.0, -1), TypeError), ((-1, "1"), TypeError), ((-1, None), TypeError),
+     ((-1, True), TypeError), ((-1, float("nan")), ValueError), (("", -1), TypeError)],
+)  # fmt: skip
+def test_limits_that_are_none(limits: tuple[Any, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Limits(*limits).checked()
+    repository = repository_of(BACKTRACKING.packages)
+    with pytest.raises(error):
+        repository.solve(["app"], max_fails=limits[0], time_limit=limits[1])
+    with pytest.raises(error):
+        repository.solve_many([["app"]], max_fails=limits[0], time_limit=limits[1])
+
+
+def test_a_system_without_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code reads 0 then, which is fine unless somebody asks for a limit."""
+    monkeypatch.setattr("rer_numba.engine.CLOCK", Clock(0, 0, 1_000_000_000))
+    monkeypatch.setattr("rer_numba.stepping.CLOCK", Clock(0, 0, 1_000_000_000))
+    repository = repository_of(BACKTRACKING.packages)
+    with pytest.raises(RerError, match="no time_limit on this system"):
+        repository.solve(["lib"], time_limit=5)
+    assert [one.status for one in repository.solve_many([["lib"]], max_fails=3)] == ["solved"]
+
+
+@pytest.mark.parametrize("time_limit", [float("inf"), 1e300, 10])
+def test_limits_that_are_far_away(time_limit: float) -> None:
+    repository = repository_of(BACKTRACKING.packages)
+    assert repository.solve(["lib"], max_fails=1 << 40, time_limit=time_limit).status == "solved"
 
 
 def test_max_fails_0_lets_a_solve_without_failures_through() -> None:

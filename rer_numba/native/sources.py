@@ -5,6 +5,7 @@ A test follows the imports of ``kernels.py`` and says which name is missing.
 
 KERNEL_SOURCES: tuple[str, ...] = (
     "_jit.py",
+    "calling_off.py",
     "extraction.py",
     "finalise.py",
     "kernels.py",
@@ -12,6 +13,7 @@ KERNEL_SOURCES: tuple[str, ...] = (
     "policy_arrays.py",
     "ranges.py",
     "reduction.py",
+    "rows.py",
     "schema.py",
     "scopes.py",
     "splitting.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rez.config import config
 from rez.package_filter import PackageFilter, PackageFilterBase, PackageFilterList, TimestampRule
@@ -24,9 +24,17 @@ from rer_numba.results import ResolvedVariant, SolveResult
 from rer_numba.rez_bridge.configured import PLUGIN_SETTINGS
 from rer_numba.rez_bridge.hook import rez_solver
 
+if TYPE_CHECKING:
+    from rer_numba.stepping import Limits
+
 
 def solve(
-    request: RequirementList, options: SolveOptions, paths: Sequence[str], settings: PathSettings, reason: str
+    request: RequirementList,
+    options: SolveOptions,
+    paths: Sequence[str],
+    settings: PathSettings,
+    reason: str,
+    limits: Limits | None = None,
 ) -> SolveResult:
     """Solve with rez, in this process.
 
@@ -41,6 +49,8 @@ def solve(
         How it shall do that.
     reason : str
         Why rez has to do it.
+    limits : Limits, optional
+        When rez gives up.
 
     Notes
     -----
@@ -58,6 +68,7 @@ def solve(
                 package_filter=_filter(options),
                 package_orderers=_orderers(options),
                 building=options.building,
+                callback=None if limits is None else _callback(limits),
             )
             solver.solve()
             found = _answer(solver)
@@ -69,8 +80,17 @@ def solve(
     return SolveResult(**found, solve_time_ms=milliseconds, fallback_reason=reason)
 
 
+def _callback(limits: Limits) -> Any:
+    """What rez itself gives its solver for these limits."""
+    from rez.resolved_context import ResolvedContext
+
+    return ResolvedContext.Callback(limits.max_fails, limits.time_limit, None)  # type: ignore[arg-type]
+
+
 def _answer(solver: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"num_solves": solver.num_solves, "num_fails": solver.num_fails}
+    if solver.status == SolverStatus.unsolved:
+        return {"status": "aborted", "failure": solver.abort_reason, **found}
     if solver.status != SolverStatus.solved:
         return {"status": "failed", "failure": solver.failure_description(), **found}
     packages = [

@@ -1,0 +1,143 @@
+"""The command solve-many: requests from a file, solved together."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain
+from rer_numba.commands import counted, facts_only, open_repository, result_as_json
+from rer_numba.errors import ConfigurationError
+from rer_numba.tables_text import Column, Table, make_output
+
+if TYPE_CHECKING:
+    from rer_numba.batch import SolveBatch
+
+_SHOWN = 10
+"""Unsolved requests that are named."""
+
+
+def solve_many(arguments: argparse.Namespace) -> int:
+    """`rer-numba solve-many [-r FILE] REQUESTS`."""
+    from rer_numba.batch import BatchInterrupted
+    from rer_numba.settings import effective
+
+    repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
+    options = effective(arguments, repository.options, arguments.repository).options
+    start = time.perf_counter()
+    is_interrupted = False
+    with _opened(arguments.file) as file, facts_only():
+        try:
+            batch = repository.solve_many(
+                read_requests(file),
+                options,
+                threads=arguments.threads,
+                max_fails=arguments.max_fails,
+                time_limit=arguments.time_limit,
+                progress=True,
+            )
+        except BatchInterrupted as interrupt:
+            batch, is_interrupted = interrupt.batch, True
+    seconds = time.perf_counter() - start
+    if arguments.output:
+        from rer_numba.batch.arrow import write_table
+
+        write_table(batch.to_arrow(), arguments.output)
+    if arguments.json:
+        _print_lines(batch)
+    else:
+        _print_summary(batch, seconds)
+    if is_interrupted:
+        complain(f"interrupted: {batch.n_done:,} requests are done")
+        return INTERRUPTED
+    return OK if set(batch.counts) <= {"solved"} else UNSOLVED
+
+
+# ------------------------------------------------------------------------------------------------------------- requests
+class BadLine:
+    """Stands for a line that is no request: whoever reads the request gets the error."""
+
+    def __init__(self, problem: str) -> None:
+        self._problem = problem
+
+    def __iter__(self) -> Iterator[str]:
+        raise ConfigurationError(self._problem)
+
+
+def read_requests(lines: Iterable[str]) -> Iterator[Any]:
+    """Read a request from each line.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        Each with words as in a shell; or with JSON: a list of texts, or an object with "requests" and perhaps
+        "options", which are those of `SolveOptions`. Empty lines, and those that begin with ``#``, are passed over.
+
+    Yields
+    ------
+    list of str, Request or BadLine
+    """
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            yield _from_json(text) if text[0] in "[{" else shlex.split(text)
+        except (ValueError, ConfigurationError) as error:
+            yield BadLine(f"line {number}: {error}")
+
+
+def _from_json(text: str) -> Any:
+    from rer_numba.batch import Request
+
+    found = json.loads(text)
+    if isinstance(found, list):
+        return found
+    unknown = set(found) - {"requests", "options"}
+    if unknown or "requests" not in found:
+        raise ConfigurationError('a request is a list of texts or {"requests": [...], "options": {...}}')
+    options = found.get("options", {})
+    if not isinstance(options, dict):
+        raise ConfigurationError(f"options must be an object of settings, not {options!r}")
+    return Request(found["requests"], **options)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[TextIO]:
+    if path == "-":
+        yield sys.stdin
+        return
+    with open(path, encoding="utf-8") as file:
+        yield file
+
+
+# -------------------------------------------------------------------------------------------------------------- answers
+def _print_lines(batch: SolveBatch) -> None:
+    """A line of JSON for each request."""
+    for index, result in enumerate(batch):
+        json.dump(result_as_json(batch.request(index), result), sys.stdout)
+        sys.stdout.write("\n")
+
+
+def _print_summary(batch: SolveBatch, seconds: float) -> None:
+    output = make_output()
+    rate = f"{len(batch) / seconds:,.0f} a second" if seconds else ""
+    output.line(f"{counted(len(batch), 'request')} in {seconds:.2f} s, {rate}")
+    columns = (Column("status"), Column("requests", right=True))
+    output.table(Table(columns, [(name, f"{count:,}") for name, count in batch.counts.items()]))
+    unsolved = batch.indexes_of("failed", "error", "aborted")
+    if unsolved:
+        output.line("")
+    for index in unsolved[:_SHOWN]:
+        result = batch[index]
+        kind = f"{result.error_type}: " if result.error_type else ""
+        output.line(f"{shlex.join(batch.request(index)) or f'request {index + 1}'}: {result.status}")
+        output.line(f"  {kind}{result.failure_description}")
+    if len(unsolved) > _SHOWN:
+        output.line(f"and {len(unsolved) - _SHOWN:,} more; -o FILE or --json has them all")
