@@ -1,8 +1,8 @@
 """Measures batches, for docs/batches.md: ``python -m tests.batch_load scaling|iter|many [rows]``.
 
 ``scaling``: the 188 ten times, nothing reused, by one thread and by two, in turn; the best of 25. ``iter`` and
-``many``: so many requests (a million) of one to four packages of the studio, nothing reused; rates, and memory at each
-tenth.
+``many``: so many requests (a million) of one to four packages of the studio, nothing reused; rates, and
+memory at each tenth.
 """
 
 from __future__ import annotations
