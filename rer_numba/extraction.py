@@ -43,6 +43,9 @@ from rer_numba.scopes import (
     add_mentions,
     add_scope,
     family_words,
+    first_word_of,
+    has_linked,
+    last_word_of,
     link_mask_start,
     new_ephemeral,
     new_slice,
@@ -190,51 +193,45 @@ def _extract_in_common(t, w, position, family, slot):
     """Each family that all variants of the slice require, with the union of the ranges they ask for."""
     words = family_words(t, w, family)
     data = np.int64(w.slot_data[slot])
+    low, high = first_word_of(w, data, words), last_word_of(w, data, words)
     first = np.int64(t.family_mention_offsets[family])
     for mention in range(first, t.family_mention_offsets[family + 1]):
         mask = t.family_mention_mask_offsets[family] + (mention - first) * words
         common = True
-        for k in range(words):
+        for k in range(low, high):
             if w.word[data + k] & ~t.mention_mask[mask + k]:
                 common = False
                 break
         if common:
             other = np.int64(t.mention_family[mention])
             _note_contribution(w, position, slot, other, mention, NONE)
-            _unite_masks(t, w, family, slot, mention, other)
+            _unite_masks(t, w, family, data, low, high, mention, other)
             _gather(t, w, other, w.scratch, np.int64(0))
 
 
 @inlined
-def is_linked(t, w, family, slot, link, words):
-    """True when a variant of the slice has the link's requirement."""
-    mask = link_mask_start(t, family, np.int64(link), words)
-    data = np.int64(w.slot_data[slot])
-    for k in range(words):
-        if w.word[data + k] & t.link_mask[mask + k]:
-            return True
-    return False
+def _unite_masks(t, w, family, data, low, high, mention, other):
+    """Or the masks of the requirements that the variants of a slice have on `other` into `work.scratch`.
 
-
-@inlined
-def _unite_masks(t, w, family, slot, mention, other):
-    """Or the masks of the requirements that the variants of a slice have on `other` into `work.scratch`."""
+    The slice stands at `data`; its words from `low` to `high` are not empty.
+    """
     words = family_words(t, w, family)
     other_words = family_words(t, w, other)
     for k in range(other_words):
         w.scratch[k] = np.uint64(0)
     united = 0
     exclusive = 0
-    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
+    first = np.int64(t.mention_link_offsets[mention])
+    mask = link_mask_start(t, family, first, words)
+    for link in range(first, t.mention_link_offsets[mention + 1]):
         requirement = t.link_requirement[link]
-        if t.requirement_flags[requirement] & CONFLICT:
-            continue
-        if is_linked(t, w, family, slot, link, words):
+        if not t.requirement_flags[requirement] & CONFLICT and has_linked(t, w, data, low, high, mask):
             united += 1
             exclusive |= t.requirement_flags[requirement] & EXCLUSIVE_LOWER
             start = t.requirement_mask_offsets[requirement]
             for k in range(other_words):
                 w.scratch[k] |= t.requirement_mask[start + k]
+        mask += words
     if united > 1 and exclusive:
         w.head[INEXACT] = 1  # see ranges.unite_intervals for the quirk
 
@@ -452,11 +449,16 @@ def _contribution_range(t, w, n, out):
     family = np.int64(w.scope_family[w.contribution_scope[n]])
     mention = np.int64(w.contribution_mention[n])
     words = family_words(t, w, family)
+    data = np.int64(w.slot_data[slot])
+    low, high = first_word_of(w, data, words), last_word_of(w, data, words)
     end = out
-    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
+    first = np.int64(t.mention_link_offsets[mention])
+    mask = link_mask_start(t, family, first, words)
+    for link in range(first, t.mention_link_offsets[mention + 1]):
         requirement = t.link_requirement[link]
-        if not t.requirement_flags[requirement] & CONFLICT and is_linked(t, w, family, slot, link, words):
+        if not t.requirement_flags[requirement] & CONFLICT and has_linked(t, w, data, low, high, mask):
             end = load_range(t, w, t.requirement_range[requirement], end)
+        mask += words
     return unite_intervals(w, out, end)
 
 

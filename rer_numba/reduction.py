@@ -23,6 +23,9 @@ from rer_numba.schema import CONFLICT
 from rer_numba.scopes import (
     family_words,
     find_mention,
+    first_word_of,
+    has_linked,
+    last_word_of,
     link_mask_start,
     new_slice,
     put_slot,
@@ -244,19 +247,18 @@ def _reduce_scope(t, w, x, y):
 def _find_removed(t, w, family, mention, data, words, other_slot):
     """Write the variants that conflict with a slot to `work.scratch`. Returns True when there are any."""
     removes = False
+    low, high = first_word_of(w, data, words), last_word_of(w, data, words)
     first = np.int64(t.mention_link_offsets[mention])
     mask = link_mask_start(t, family, first, words)
     for link in range(first, t.mention_link_offsets[mention + 1]):
-        for k in range(words):
-            if w.word[data + k] & t.link_mask[mask + k]:
-                if _conflicts(t, w, np.int64(t.link_requirement[link]), other_slot):
-                    if not removes:
-                        for i in range(words):
-                            w.scratch[i] = np.uint64(0)
-                    removes = True
-                    for i in range(words):
-                        w.scratch[i] |= t.link_mask[mask + i]
-                break
+        if has_linked(t, w, data, low, high, mask):
+            if _conflicts(t, w, np.int64(t.link_requirement[link]), other_slot):
+                if not removes:
+                    for k in range(words):
+                        w.scratch[k] = np.uint64(0)
+                removes = True
+                for k in range(words):
+                    w.scratch[k] |= t.link_mask[mask + k]
         mask += words
     return removes
 

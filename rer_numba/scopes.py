@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import count_bits, inlined, kernel, lowest_bit
+from rer_numba._jit import count_bits, inlined, kernel, lowest_bit, pick
 from rer_numba.schema import NONE
 from rer_numba.state import (
     EPHEMERAL_RANGE,
@@ -102,6 +102,24 @@ def family_words(t, w, family):
     if family >= w.head[N_FAMILIES]:
         return np.int64(0)
     return (t.family_variant_offsets[family + 1] - t.family_variant_offsets[family] + 63) >> 6
+
+
+@inlined
+def first_word_of(w, data, words):
+    """The first word of a slice that is not empty; the masks of what it meets matter from there on."""
+    k = np.int64(0)
+    while k < words and not w.word[data + k]:
+        k += 1
+    return k
+
+
+@inlined
+def last_word_of(w, data, words):
+    """The end of the words of a slice that are not empty."""
+    k = words
+    while k > 0 and not w.word[data + k - 1]:
+        k -= 1
+    return k
 
 
 @inlined
@@ -233,17 +251,14 @@ def remove_scope(t, w, position):
 
 @inlined
 def find_mention(t, family, other):
-    """The mention of `other` by `family`; NONE when there is none. Binary search."""
+    """The mention of `other` by `family`; NONE when there is none. Binary search, without a branch in its loop."""
     low = np.int64(t.family_mention_offsets[family])
-    high = np.int64(t.family_mention_offsets[family + 1])
-    end = high
-    while low < high:
-        middle = (low + high) >> 1
-        if t.mention_family[middle] < other:
-            low = middle + 1
-        else:
-            high = middle
-    if low < end and t.mention_family[low] == other:
+    n = t.family_mention_offsets[family + 1] - low
+    while n > 1:
+        half = n >> 1
+        low += pick(t.mention_family[low + half] <= other, half, np.int64(0))
+        n -= half
+    if n and t.mention_family[low] == other:
         return low
     return np.int64(NONE)
 
@@ -253,6 +268,15 @@ def link_mask_start(t, family, link, words):
     """First word of a link's mask."""
     first = t.mention_link_offsets[t.family_mention_offsets[family]]
     return t.family_link_mask_offsets[family] + (link - first) * words
+
+
+@inlined
+def has_linked(t, w, data, low, high, mask):
+    """True when a slice, whose words from `low` to `high` are not empty, holds variants of the link mask at `mask`."""
+    for k in range(low, high):
+        if w.word[data + k] & t.link_mask[mask + k]:
+            return True
+    return False
 
 
 # --- the phase stack
