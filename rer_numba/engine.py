@@ -46,9 +46,8 @@ class Engine:
 
 
 def _sizes(tables: Tables) -> Sizes:
-    variants = np.diff(tables.family_variant_offsets)
-    per_package = np.diff(tables.package_variant_offsets)
-    max_words = schema.words_for(int(variants.max(initial=1)))
+    most_variants = int(np.diff(tables.family_variant_offsets).max(initial=1))
+    max_words = schema.words_for(most_variants)
     groups = dict(GROUPS)
     for name in ("word", "accumulator_word"):
         groups[name] = max(groups[name], 64 * max_words)
@@ -58,7 +57,8 @@ def _sizes(tables: Tables) -> Sizes:
         package=len(tables.package_version_rank),
         variant=len(tables.variant_package),
         max_words=max_words,
-        max_package_variants=int(per_package.max(initial=1)),
+        # of the family, since looking at every package would make the first solve of a large repository slower
+        max_package_variants=most_variants,
         request=request,
         groups=groups,
     )
