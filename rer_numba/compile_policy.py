@@ -60,7 +60,7 @@ class AskingPolicy(FilteringPolicy):
             error = self._compiled.loading_error(package) if seen else None
             if error is not None:  # rez gets no further than this one
                 raise UnreadablePackageError(*error)
-            family = int(tables.family_package_offsets.searchsorted(package, side="right")) - 1
+            family = schema.family_of_package(tables, package)
             first = int(tables.family_variant_offsets[family])
             start = int(arrays.family_word_offsets[family])
             for variant in range(*tables.package_variant_offsets[package : package + 2].tolist()):

@@ -46,7 +46,7 @@ class Engine:
 
 
 def _sizes(tables: Tables) -> Sizes:
-    most_variants = int(np.diff(tables.family_variant_offsets).max(initial=1))
+    most_variants = _longest_row(tables.family_variant_offsets)
     max_words = schema.words_for(most_variants)
     groups = dict(GROUPS)
     for name in ("word", "accumulator_word"):
@@ -62,6 +62,12 @@ def _sizes(tables: Tables) -> Sizes:
         request=request,
         groups=groups,
     )
+
+
+def _longest_row(offsets: IntArray) -> int:
+    """The most values that a row has, at least 1. In pieces, since new memory costs more than looking."""
+    pieces = range(0, len(offsets) - 1, 1 << 12)
+    return max((int(np.diff(offsets[start : start + (1 << 12) + 1]).max()) for start in pieces), default=1) or 1
 
 
 def _addresses(arrays: list[IntArray]) -> list[int]:

@@ -72,8 +72,7 @@ class Reader(Lookup):
 
     def package_family_name(self, package: int) -> str:
         """The name of a package's family."""
-        offsets = self._tables.family_package_offsets
-        return self.family_name(int(offsets.searchsorted(package, side="right")) - 1)
+        return self.family_name(schema.family_of_package(self._tables, package))
 
     def package_version(self, package: int) -> str:
         """The version as the package spells it."""

@@ -233,13 +233,14 @@ def remove_scope(t, w, position):
 
 @inlined
 def find_mention(t, family, other):
-    """The mention of `other` by `family`; NONE when there is none. Binary search."""
+    """The mention of `other` by `family`; NONE when there is none. Binary search by name."""
+    rank = t.family_rank[other]
     low = np.int64(t.family_mention_offsets[family])
     high = np.int64(t.family_mention_offsets[family + 1])
     end = high
     while low < high:
         middle = (low + high) >> 1
-        if t.mention_family[middle] < other:
+        if t.family_rank[t.mention_family[middle]] < rank:
             low = middle + 1
         else:
             high = middle

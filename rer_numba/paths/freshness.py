@@ -17,7 +17,7 @@ from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.sources import moved_families, source_texts
 from rer_numba.paths.states import FileState, unchanged
 from rer_numba.requests import Lookup
-from rer_numba.schema import NONE, Tables
+from rer_numba.schema import NONE, Tables, family_of_package
 from rer_numba.uris import join_uri
 
 STRICT, RELEASE, FROZEN = LEVELS = ("strict", "release", "frozen")
@@ -111,7 +111,7 @@ class Freshness:
         tables = self._tables
         if tables.package_inode[package] == NONE:
             return None  # it has none, or shares one with its family: the family's folder tells
-        family = int(tables.family_package_offsets.searchsorted(package, side="right")) - 1
+        family = family_of_package(tables, package)
         head, tail = (getattr(tables, f"package_{part}")[package] for part in ("uri_text", "uri_tail_text"))
         version = self._lookup.text(tables.package_version_text[package])
         whole = None if tail == NONE else self._lookup.text(tail)
