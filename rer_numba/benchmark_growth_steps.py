@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -29,12 +30,12 @@ def encode(scale: int, file: str) -> Found:
     (``link_seconds``) and to the file (``save_seconds``); it stands while packages are made up.
     """
     departments = Departments(list(iter_benchmark_packages()))
-    parts, reading = [], 0.0
+    parts, reading = [], []
     for number in range(scale):
         packages = [as_package(package) for package in departments.packages(number)]
         facts, found = measured(partial(facts_of, packages))
         parts.append(facts)
-        reading += found["seconds"]
+        reading.append(found)
     del packages, facts, departments
     tables, linking = measured(partial(link, parts))
     parts.clear()
@@ -43,12 +44,19 @@ def encode(scale: int, file: str) -> Found:
     return {
         "scale": scale,
         **size_of(tables),
-        "read_seconds": reading,
+        "read_seconds": sum(found["seconds"] for found in reading),
         "link_seconds": linking["seconds"],
         "save_seconds": saving["seconds"],
+        "cpu_seconds": _sum(found["cpu_seconds"] for found in (*reading, linking, saving)),
         "file_bytes": os.path.getsize(file),
         **peak_bytes(),
     }
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """None where the system does not say."""
+    known = list(values)
+    return None if None in known else float(sum(value or 0 for value in known))
 
 
 def as_package(package: DataPackage) -> PackageData:
