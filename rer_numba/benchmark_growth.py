@@ -227,7 +227,7 @@ _ENCODING: tuple[Row, ...] = (
     ("together (s)", lambda size: f"{encode_seconds(size):.2f}"),
     ("together, of the processor (s)", lambda size: _seconds(size["cpu_seconds"])),
     (
-        "of the processor, for a requirement (us)",
+        "the same for a requirement (us)",
         lambda size: f"{1e6 * _encode_effort(size) / size['requirements']:.2f}",
     ),
     ("peak memory (MiB)", lambda size: _mebibytes(size["peak_bytes"])),

@@ -68,10 +68,8 @@ def test_another_department_has_names_and_versions_of_its_own(monkeypatch: Patch
     assert departments.shared == {"os"}
     made = {one.name: one for one in departments.packages(7) if one.version != "beta"}
     assert set(made) == {"app_07", "gui_07", "lib_07", "py_07", "tool_07"}
-    start = {
-        name: int(made[f"{name}_07"].version.partition(".")[0].rstrip("_")) for name in ("app", "gui", "lib", "py")
-    }
-    app, gui, lib, py = (start[name] - old for name, old in (("app", 2), ("gui", 1), ("lib", 2), ("py", 2)))
+    old = {"app": 2, "gui": 1, "lib": 2, "py": 2}
+    app, gui, lib, py = (int(made[f"{name}_07"].version.partition(".")[0]) - first for name, first in old.items())
     assert min(app, gui, lib, py) >= 1 and len({app, gui, lib, py}) == 4
     assert made["app_07"].version == f"{2 + app}.1.0" and made["py_07"].version == f"{2 + py:02}.7"
     assert made["app_07"].requires[0] == f"lib_07-{2 + lib}+<{3 + lib}"
