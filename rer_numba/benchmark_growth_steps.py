@@ -13,8 +13,7 @@ from rer_numba.benchmark_data import DataPackage, benchmark_requests, iter_bench
 from rer_numba.benchmark_departments import Departments
 from rer_numba.benchmark_steps import Found, main, measured, opening, peak_bytes
 from rer_numba.commands import count_tables
-from rer_numba.encode import FactsDraft
-from rer_numba.facts import Facts
+from rer_numba.encode import facts_of
 from rer_numba.link import link
 from rer_numba.packages import PackageData
 from rer_numba.progress import Progress
@@ -69,14 +68,6 @@ def as_package(package: DataPackage) -> PackageData:
         build_requires=package.build_requires,
         timestamp=package.timestamp,
     )
-
-
-def facts_of(packages: list[PackageData]) -> Facts:
-    """Read some packages: the first half of encoding them."""
-    draft = FactsDraft()
-    for given, package in enumerate(packages):
-        draft.add(package, given)
-    return draft.facts()
 
 
 def size_of(tables: Tables) -> Found:

@@ -30,7 +30,9 @@ from rer_numba.facts import (
     offsets_of,
     rows_of,
 )
-from rer_numba.masks import FamilyMasks, set_bit_ranges
+from rer_numba.garbage import no_collection
+from rer_numba.masks import set_bit_ranges
+from rer_numba.requires_columns import Numbers, requires_columns
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EPHEMERAL, NONE, IntArray, Tables
 from rer_numba.selection import select
 from rer_numba.spelling import Spellings
@@ -63,7 +65,8 @@ def link(parts: Sequence[Facts], sources: Sources | None = None) -> Tables:
     RepositoryLimitError
         A column would have to hold a number that it has no room for.
     """
-    return _Linker(*select(join(parts))).tables(sources)
+    with no_collection():
+        return _Linker(*select(join(parts))).tables(sources)
 
 
 def _in_order_of_use(numbers: Iterable[IntArray]) -> list[int]:
@@ -342,53 +345,13 @@ class _Linker:
 
     def _requires_columns(self, requires: Requires, prefix: str) -> dict[str, object]:
         """The columns about requirements of variants, for one of their two lists."""
-        requirement = self.new_requirement[requires.values]
-        variant = np.repeat(np.arange(len(requires.error)), np.diff(requires.offsets))
-        family = self.requirement_family[requirement]
-        wanted = self.facts.requirement_flags[self.requirements][requirement] & CONFLICT == 0
-        extracted = np.flatnonzero(wanted)
-        extracted = extracted[np.lexsort((self.name_rank[family[extracted]], variant[extracted]))]
-        columns = {
-            "variant_error": map_optional(self.new_error, requires.error),
-            "variant_requirement_offsets": requires.offsets,
-            "variant_requirement": requirement,
-            "variant_extraction_offsets": np.searchsorted(variant[extracted], np.arange(len(requires.error) + 1)),
-            "variant_extraction": requirement[extracted],
-            **self._mention_columns(variant, requirement, wanted),
-        }
+        numbers = Numbers(
+            family_variants=self.family_variants,
+            name_rank=self.name_rank,
+            by_name=self.by_name,
+            requirement_family=self.requirement_family,
+            is_wanted=self.facts.requirement_flags[self.requirements] & CONFLICT == 0,
+            has_range=self.requirement_range != NONE,
+        )
+        columns = requires_columns(requires, self.new_requirement, self.new_error, numbers)
         return {prefix + name: values for name, values in columns.items()}
-
-    def _mention_columns(self, variant: IntArray, requirement: IntArray, wanted: IntArray) -> dict[str, object]:
-        """Mentions and links of all families with their masks, from who requires what, in three parallel arrays."""
-        mentioning = self.variant_family[variant]
-        bit = variant - self.family_variants[mentioning]
-        n_families, n_requirements = len(self.names), len(self.requirements)
-        mentioned = self.name_rank[self.requirement_family]  # by requirement; mentions are sorted by name
-        mention_key = mentioning * n_families + mentioned[requirement]
-        mentions = np.unique(mention_key)
-        mention_of = mentions // max(n_families, 1)
-        masks = FamilyMasks(mention_of, self.word_counts)
-        masks.set(np.searchsorted(mentions, mention_key[wanted]), bit[wanted])
-
-        ranged = self.requirement_range[requirement] != NONE
-        by_mentioned = np.argsort(mentioned, kind="stable")
-        link_key = (mentioning * n_requirements + inverse(by_mentioned)[requirement])[ranged]
-        links = np.unique(link_key)  # by mentioning family, then by the name of the mentioned one
-        link_of, link_place = np.divmod(links, max(n_requirements, 1))
-        link_requirement = by_mentioned[link_place]
-        link_masks = FamilyMasks(link_of, self.word_counts)
-        link_masks.set(np.searchsorted(links, link_key), bit[ranged])
-
-        mention_of_link = np.searchsorted(mentions, link_of * n_families + mentioned[link_requirement])
-        conflicts = self.facts.requirement_flags[self.requirements][link_requirement] & CONFLICT != 0
-        return {
-            "family_mention_offsets": np.searchsorted(mention_of, np.arange(n_families + 1)),
-            "mention_family": self.by_name[mentions % max(n_families, 1)],
-            "mention_conflicts": np.bincount(mention_of_link[conflicts], minlength=len(mentions)) > 0,
-            "family_mention_mask_offsets": masks.family_offsets,
-            "mention_mask": masks.words,
-            "mention_link_offsets": np.searchsorted(mention_of_link, np.arange(len(mentions) + 1)),
-            "link_requirement": link_requirement,
-            "family_link_mask_offsets": link_masks.family_offsets,
-            "link_mask": link_masks.words,
-        }

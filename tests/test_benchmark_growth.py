@@ -17,9 +17,9 @@ from rer_numba.benchmark import Measurement
 from rer_numba.benchmark_data import DataPackage
 from rer_numba.benchmark_departments import Departments
 from rer_numba.benchmark_growth import goals, measure_growth, print_growth_report
-from rer_numba.benchmark_growth_steps import as_package, facts_of
+from rer_numba.benchmark_growth_steps import as_package
 from rer_numba.checks import check
-from rer_numba.encode import encode
+from rer_numba.encode import encode, facts_of
 from rer_numba.errors import RerError
 from rer_numba.link import link
 from rer_numba.repository import Repository

@@ -211,6 +211,18 @@ def test_families_stand_behind_what_their_newest_packages_need() -> None:
     assert [reader.family(name) for name in ("", "ant", "cat", "zoo")] == [-1] * 4
 
 
+# ---- pieces
+
+
+@pytest.mark.parametrize("block", [1, 3, 50])
+@pytest.mark.parametrize("seed", range(30))
+def test_some_families_at_a_time_are_as_good_as_all(block: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = list(map(package_data, random_case(seed).packages))
+    whole = encode(packages)
+    monkeypatch.setattr("rer_numba.requires_columns.BLOCK", block)
+    assert same(encode(packages), whole)
+
+
 # ---- limits
 
 
