@@ -236,7 +236,8 @@ def _no_facts() -> Facts:
 
 
 def _numbers(numbered: Numbered[T], things: Iterable[T]) -> IntArray:
-    return np.array([numbered.add(thing) for thing in things], np.int64)
+    add, ids = numbered.ids.setdefault, numbered.ids  # a third of the time of `join` was calling `Numbered.add`
+    return np.array([add(thing, len(ids)) for thing in things], np.int64)
 
 
 def _of_new(numbers: IntArray, known: int, values: list[str]) -> list[str]:
