@@ -236,7 +236,7 @@ def _no_facts() -> Facts:
 
 
 def _numbers(numbered: Numbered[T], things: Iterable[T]) -> IntArray:
-    add, ids = numbered.ids.setdefault, numbered.ids  # a third of the time of `join` was calling `Numbered.add`
+    add, ids = numbered.ids.setdefault, numbered.ids  # calling `Numbered.add` costs as much again
     return np.array([add(thing, len(ids)) for thing in things], np.int64)
 
 

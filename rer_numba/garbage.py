@@ -12,7 +12,7 @@ def no_collection() -> Iterator[None]:
     """Look for no circles of dead objects while many are made that all stay.
 
     Python looks whenever there are some more objects than before, and then at all there are: a sixth of the time of
-    encoding rez's benchmark, and more for a larger repository (2026-11). Objects without circles die as always.
+    reading rez's benchmark, and more for a larger repository (2026-11). Objects without circles die as always.
     """
     was_enabled = gc.isenabled()
     gc.disable()

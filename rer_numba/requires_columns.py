@@ -2,7 +2,7 @@
 
 Done for some families at a time, so that what is sorted and looked up stays in the processor's cache and temporary
 arrays stay small: variants stand by family, so the columns of many families are those of a few after one another. All
-at once took twice as long for each requirement of a repository a hundred times as large as rez's benchmark (2026-11).
+at once, linking 20 times rez's benchmark took 1.5 times as long, and 100 times took 4.1 GB instead of 2.4 (2026-11).
 """
 
 from __future__ import annotations

@@ -195,7 +195,10 @@ def test_what_is_printed(report: dict[str, Any]) -> None:
     assert max(map(len, text.splitlines())) <= 100
     for part in ("1 times", "2 times", "peak memory", "bytes of file for a requirement", "first solve of a fresh"):
         assert part in text
-    assert [line.split()[-1] for line in text.splitlines() if line.startswith(("the same from", "the last"))] == ["yes", "yes"]
+    assert [line.split()[-1] for line in text.splitlines() if line.startswith(("the same from", "the last"))] == [
+        "yes",
+        "yes",
+    ]
 
 
 def test_a_difference_is_told_and_fails(report: dict[str, Any], monkeypatch: Patch, capsys: Capture) -> None:
