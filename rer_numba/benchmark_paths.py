@@ -84,10 +84,13 @@ class Steps:
     folder : str
         For what they need to put somewhere.
     progress : Progress
+    module : str
+        Where the steps are.
     """
 
-    def __init__(self, folder: str, progress: Progress) -> None:
+    def __init__(self, folder: str, progress: Progress, module: str = "rer_numba.benchmark_steps") -> None:
         self.folder = folder
+        self._module = module
         self._progress = progress
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         paths = (root, os.environ.get("PYTHONPATH"))
@@ -95,7 +98,7 @@ class Steps:
 
     def run(self, what: str, step: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Found:
         """Run a step, and show `what` meanwhile."""
-        command = [sys.executable, "-P", "-m", "rer_numba.benchmark_steps", step, json.dumps(arguments)]
+        command = [sys.executable, "-P", "-m", self._module, step, json.dumps(arguments)]
         with self._started(command, {**self._environment, **(environment or {})}) as process:
             while True:
                 self._progress.show(what)

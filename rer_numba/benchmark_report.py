@@ -77,6 +77,17 @@ def benchmark(arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.engines if name not in ENGINES]
     if unknown:
         raise RerError(f"there is no engine {unknown[0]!r}; --engines takes {', '.join(ENGINES)}")
+    figure = getattr(arguments, "figure", None)
+    if figure:
+        from rer_numba.benchmark_figures import require_drawable
+
+        if getattr(arguments, "paths", False) or getattr(arguments, "env", False):
+            raise RerError("--figure draws solves, and with --growth studios of several sizes; nothing else")
+        require_drawable(figure)
+    if getattr(arguments, "growth", False):
+        from rer_numba.benchmark_growth import benchmark_growth
+
+        return benchmark_growth(arguments)
     if getattr(arguments, "paths", False):
         from rer_numba.benchmark_paths import benchmark_paths
 
@@ -90,6 +101,10 @@ def benchmark(arguments: argparse.Namespace) -> int:
         packages = list(progress.track(iter_benchmark_packages(), None, "reading rez's benchmark"))
         prepared = _prepare(packages, arguments.save_repository, progress)
         report = _measure(requests, packages, prepared, arguments, progress)
+    if figure:
+        from rer_numba.benchmark_figures import draw_requests
+
+        draw_requests([report.ours, *report.rivals], figure)
     if arguments.json:
         print_json(as_json(report))
     else:

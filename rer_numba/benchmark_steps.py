@@ -1,4 +1,4 @@
-"""What `rer-numba benchmark --paths` has done in fresh processes: ``python -m rer_numba.benchmark_steps STEP [JSON]``.
+"""What `rer-numba benchmark --paths` has done in fresh processes: ``python -m rer_numba.benchmark_steps STEP JSON``.
 
 Each step is a function whose result is written to stdout as JSON. A process of its own has nothing cached, and its peak
 memory is its own. (On Linux the peak of a process counts that of its parent when it was started. So whoever starts
@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from rer_numba.benchmark_data import DataPackage, benchmark_requests, iter_benchmark_packages
@@ -259,14 +259,14 @@ def _differences(number: int, one: Repository, other: Repository, request: list[
 STEPS: Final = {step.__name__: step for step in (encode, rez, pyrer, enlarge, opening, refresh, check)}
 
 
-def main() -> None:
+def main(steps: Mapping[str, Callable[..., Found]] = STEPS) -> None:
     """Do the step that the arguments name, and write what it gives."""
-    step: Callable[..., Found] = STEPS[sys.argv[1]]
-    json.dump(step(**json.loads(sys.argv[2])), sys.stdout)
+    step = steps[sys.argv[1]]
+    try:
+        json.dump(step(**json.loads(sys.argv[2])), sys.stdout)
+    except (RerError, OSError) as error:
+        raise SystemExit(f"{sys.argv[1]}: {error}") from None
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RerError, OSError) as error:
-        raise SystemExit(f"{sys.argv[1]}: {error}") from None
+    main()

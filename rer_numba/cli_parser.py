@@ -383,6 +383,21 @@ def _add_benchmark(commands: Any) -> None:
     instead.add_argument(
         "--env", action="store_true", help="measure whole rez-env commands instead, with and without the bridge"
     )
+    instead.add_argument(
+        "--growth", action="store_true", help="measure studios of several sizes instead: encode, open, solve; minutes"
+    )
+    command.add_argument(
+        "--scales",
+        type=lambda text: list(map(_count, text.split(","))),
+        default=[1, 10, 100],
+        metavar="N,...",
+        help="with --growth: how many times as large as rez's benchmark; default 1,10,100",
+    )
+    command.add_argument(
+        "--figure",
+        metavar="FILE",
+        help="draw the times, as .svg or .png; also with --growth. Needs pip install 'rer-numba[figures]'",
+    )
     command.add_argument(
         "--rez-all", action="store_true", help="ask rez every request, not only some ten: two to five minutes"
     )

@@ -19,6 +19,7 @@ from rer_numba.orderers.pairs import NOT_MIXED
 from rer_numba.orderers.tables import OrderTables, tabulate
 from rer_numba.policy import Policy
 from rer_numba.reader import Reader
+from rer_numba.views import family_of_package
 
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
@@ -65,7 +66,7 @@ class AskingPolicy(FilteringPolicy):
             error = self._compiled.loading_error(package) if seen else None
             if error is not None:  # rez gets no further than this one
                 raise UnreadablePackageError(*error)
-            family = int(tables.family_package_offsets.searchsorted(package, side="right")) - 1
+            family = family_of_package(tables, package)
             first = int(tables.family_variant_offsets[family])
             start = int(arrays.family_word_offsets[family])
             for variant in range(*tables.package_variant_offsets[package : package + 2].tolist()):

@@ -14,6 +14,7 @@ import numpy as np
 
 from rer_numba.errors import PackageRequestError, VersionError
 from rer_numba.facts import PACKAGE_FACTS, Error, Facts, Numbered, Requires, offsets_of
+from rer_numba.garbage import no_collection
 from rer_numba.link import link
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.requirements import PackageRequest, Requirement, RequirementList, is_valid_package_name
@@ -39,10 +40,16 @@ def encode(packages: Iterable[PackageData]) -> Tables:
     Nothing here raises: bad requirements and versions are kept for the solve that touches them, and a package whose
     name no package can have is left out, since nobody can ask for it.
     """
+    return link([facts_of(packages)])
+
+
+def facts_of(packages: Iterable[PackageData]) -> Facts:
+    """Read packages: the first half of encoding them. Of two with equal name and version the first counts."""
     draft = FactsDraft()
-    for given, package in enumerate(packages):
-        draft.add(package, given)
-    return link([draft.facts()])
+    with no_collection():
+        for given, package in enumerate(packages):
+            draft.add(package, given)
+        return draft.facts()
 
 
 class Source(NamedTuple):

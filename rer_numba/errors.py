@@ -204,6 +204,30 @@ class SolveLimitError(RerError):
         return f"the solve needs {self.needed} {self.what}, the limit is {self.allowed}"
 
 
+class RepositoryLimitError(RerError):
+    """There are more packages, or requirements, than the layout of an encoded repository has numbers for.
+
+    Parameters
+    ----------
+    column : str
+        The first column that is too narrow.
+    needed, allowed : int
+        The number it would have to hold, and the highest it can.
+    """
+
+    def __init__(self, column: str, needed: int, allowed: int) -> None:
+        super().__init__(column, needed, allowed)
+        self.column = column
+        self.needed = needed
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return (
+            f"the packages are too many for one repository: column {self.column} would have to hold {self.needed}, "
+            f"the limit is {self.allowed}; encode them in several"
+        )
+
+
 def exception_of(error_type: str, text: str) -> Exception:
     """Make the exception that a class name and a text describe.
 

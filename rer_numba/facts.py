@@ -148,6 +148,13 @@ def rows_of(starts: IntArray, lengths: IntArray) -> IntArray:
     return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
 
 
+def inverse(order: IntArray) -> IntArray:
+    """The place of each row in an order."""
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
+
+
 def map_optional(mapping: IntArray, numbers: IntArray) -> IntArray:
     """Renumber, and leave NONE as it is."""
     return np.append(mapping, np.int64(NONE))[numbers]
@@ -229,7 +236,8 @@ def _no_facts() -> Facts:
 
 
 def _numbers(numbered: Numbered[T], things: Iterable[T]) -> IntArray:
-    return np.array([numbered.add(thing) for thing in things], np.int64)
+    add, ids = numbered.ids.setdefault, numbered.ids  # calling `Numbered.add` costs as much again
+    return np.array([add(thing, len(ids)) for thing in things], np.int64)
 
 
 def _of_new(numbers: IntArray, known: int, values: list[str]) -> list[str]:

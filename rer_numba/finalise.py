@@ -42,7 +42,7 @@ def finalise(t, w):
     if w.room[_FRAME] <= w.head[N_SCOPES] + 1:
         w.head[NEEDED_ROOM] |= FRAME_ROOM
         return NEED_ROOM
-    n = _base_order(w)
+    n = _base_order(t, w)
     status = _close(t, w, n)
     if status == SOLVED:
         _write_results(t, w, n)
@@ -52,12 +52,12 @@ def finalise(t, w):
 
 
 @kernel
-def _base_order(w):
+def _base_order(t, w):
     """Positions without conflicts in base order, and the inverse. Returns their number."""
     n = np.int64(0)
     for position in range(w.head[N_SCOPES]):
         if position == w.head[N_REQUESTS]:
-            _sort_by_family(w, n, w.head[N_SCOPES] - position, position)
+            _sort_by_name(t, w, n, w.head[N_SCOPES] - position, position)
             n += w.head[N_SCOPES] - position
             break
         if w.slot_kind[w.scope_slot[position]] != CONFLICT_RANGE:
@@ -69,8 +69,8 @@ def _base_order(w):
 
 
 @kernel
-def _sort_by_family(w, first, n, position):
-    """Shell sort of the positions from `position` on, by family, into `order` from `first` on."""
+def _sort_by_name(t, w, first, n, position):
+    """Shell sort of the positions from `position` on, by the names of their families, into `order` from `first` on."""
     for k in range(n):
         w.order[first + k] = position + k
     gap = np.int64(1)
@@ -80,9 +80,9 @@ def _sort_by_family(w, first, n, position):
         gap //= 3
         for k in range(gap, n):
             moved = w.order[first + k]
-            family = w.scope_family[moved]
+            rank = t.family_rank[w.scope_family[moved]]
             j = np.int64(k)
-            while j >= gap and w.scope_family[w.order[first + j - gap]] > family:
+            while j >= gap and t.family_rank[w.scope_family[w.order[first + j - gap]]] > rank:
                 w.order[first + j] = w.order[first + j - gap]
                 j -= gap
             w.order[first + j] = moved

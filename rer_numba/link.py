@@ -1,8 +1,9 @@
 """Facts to tables: everything gets its final number, and what a solve looks up is worked out.
 
 What is linked depends on what the facts say, not on how they were numbered or in how many parts they came: families are
-sorted by name, packages by version, requirements by family and text, ranges by their cuts; what nobody uses is left
-out. So tables that were brought up to date are, byte for byte, those that encoding everything anew would give.
+sorted by what they need (`rer_numba.family_order`), packages by version, requirements by family and text, ranges by
+their cuts; what nobody uses is left out. So tables that were brought up to date are, byte for byte, those that
+encoding everything anew would give.
 
 No function here loops over packages, variants or their requirements in Python, only over distinct names, versions,
 texts and requirements.
@@ -17,18 +18,23 @@ from typing import Protocol
 import numpy as np
 
 from rer_numba import schema
+from rer_numba.errors import RepositoryLimitError
 from rer_numba.facts import (
     Facts,
     Numbered,
     Requires,
+    inverse,
     join,
     map_cuts,
     map_optional,
     offsets_of,
     rows_of,
 )
-from rer_numba.masks import FamilyMasks, set_bit_ranges
+from rer_numba.garbage import no_collection
+from rer_numba.masks import set_bit_ranges
+from rer_numba.requires_columns import Numbers, requires_columns
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EPHEMERAL, NONE, IntArray, Tables
+from rer_numba.selection import select
 from rer_numba.spelling import Spellings
 
 
@@ -53,51 +59,14 @@ def link(parts: Sequence[Facts], sources: Sources | None = None) -> Tables:
     -------
     Tables
         Read-only arrays.
+
+    Raises
+    ------
+    RepositoryLimitError
+        A column would have to hold a number that it has no room for.
     """
-    return _Linker(_select(join(parts))).tables(sources)
-
-
-def _select(facts: Facts) -> Facts:
-    """Keep one package for each family and version, sorted as the tables have them, with `given` counted from 0."""
-    by_name = np.argsort(np.array(facts.names, dtype=object), kind="stable")
-    by_key = sorted(range(len(facts.version_keys)), key=facts.version_keys.__getitem__)
-    family = _inverse(by_name)[facts.packages["name"]]
-    rank = _inverse(np.array(by_key, np.int64))[facts.packages["version"]]
-    given = facts.packages["given"]
-    order = np.lexsort((given, -rank, family))
-    first = np.ones(len(order), bool)
-    first[1:] = (family[order][1:] != family[order][:-1]) | (rank[order][1:] != rank[order][:-1])
-    rows = order[first]
-    packages = {fact: column[rows] for fact, column in facts.packages.items()}
-    packages["given"] = _places_within(family[rows], given[rows])
-    starts = offsets_of(facts.packages["variants"])[rows]
-    variants = rows_of(starts, packages["variants"])
-    requires = _picked(facts.requires, variants)
-    building = requires if facts.building is facts.requires else _picked(facts.building, variants)
-    facts = Facts(**{**vars(facts), "packages": packages, "requires": requires, "building": building})
-    if building.equals(requires):
-        facts.building = requires
-    return facts
-
-
-def _inverse(order: IntArray) -> IntArray:
-    """The place of each row in an order."""
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return places
-
-
-def _places_within(groups: IntArray, values: IntArray) -> IntArray:
-    """The place of each value among those of its group; groups are sorted."""
-    order = np.lexsort((values, groups))
-    starts = np.searchsorted(groups, groups)
-    return _inverse(order) - starts
-
-
-def _picked(requires: Requires, variants: IntArray) -> Requires:
-    starts = requires.offsets[variants]
-    counts = requires.offsets[variants + 1] - starts
-    return Requires(requires.error[variants], offsets_of(counts), requires.values[rows_of(starts, counts)])
+    with no_collection():
+        return _Linker(*select(join(parts))).tables(sources)
 
 
 def _in_order_of_use(numbers: Iterable[IntArray]) -> list[int]:
@@ -106,6 +75,15 @@ def _in_order_of_use(numbers: Iterable[IntArray]) -> list[int]:
     in_order = used[np.argsort(first)]
     found: list[int] = in_order[in_order != NONE].astype(np.int64).tolist()
     return found
+
+
+def _narrowed(column: schema.Column, values: object) -> IntArray:
+    """Values in the type of their column; numbers that it has no room for must not wrap around."""
+    wide = np.asarray(values)
+    highest = np.iinfo(column.dtype).max
+    if len(wide) and wide.dtype.itemsize > np.dtype(column.dtype).itemsize and wide.max() > highest:
+        raise RepositoryLimitError(column.name, int(wide.max()), int(highest))
+    return np.ascontiguousarray(wide, column.dtype)
 
 
 def _new_numbers(n: int, used: Sequence[int] | IntArray) -> IntArray:
@@ -118,11 +96,12 @@ def _new_numbers(n: int, used: Sequence[int] | IntArray) -> IntArray:
 class _Linker:
     """Numbers everything, then works out the columns. The facts hold what is kept, and more names and texts."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, names: Sequence[str]) -> None:
         self.facts = facts
         self.texts: Numbered[str] = Numbered()
-        self._number_requirements()
-        self._number_families()
+        places = {name: place for place, name in enumerate(names)}
+        self._number_requirements(places)
+        self._number_families(places)
         self._number_versions()
         self._number_ranges()
         self._place_variants()
@@ -133,6 +112,8 @@ class _Linker:
         family_text = [self.texts.add(name) for name in self.names]
         columns = {
             "family_text": family_text,
+            "family_rank": self.name_rank,
+            "family_by_name": self.by_name,
             **self._version_columns(),
             **self._requirement_columns(),
             **self._package_columns(),
@@ -145,36 +126,35 @@ class _Linker:
         columns.update(self._text_columns())
         arrays = []
         for column in schema.COLUMNS:
-            array = np.ascontiguousarray(columns[column.name], column.dtype)
+            array = _narrowed(column, columns[column.name])
             array.flags.writeable = False
             arrays.append(array)
         return Tables(*arrays)
 
     # --- numbers
 
-    def _number_requirements(self) -> None:
+    def _number_requirements(self, places: dict[str, int]) -> None:
         """Those that a variant has, sorted by family and text."""
         facts = self.facts
         used = np.zeros(len(facts.requirement_text), bool)
         for requires in (facts.requires, facts.building):
             used[requires.values] = True
-        names = facts.requirement_name.tolist()
+        family = np.array([places[name] for name in facts.names], np.int64)[facts.requirement_name].tolist()
         self.requirements = np.array(
-            sorted(
-                np.flatnonzero(used).tolist(), key=lambda row: (facts.names[names[row]], facts.requirement_text[row])
-            ),
-            np.int64,
+            sorted(np.flatnonzero(used).tolist(), key=lambda row: (family[row], facts.requirement_text[row])), np.int64
         )
         self.new_requirement = _new_numbers(len(used), self.requirements)
         self.requirement_texts = [facts.requirement_text[row] for row in self.requirements.tolist()]
 
-    def _number_families(self) -> None:
-        """Those that have packages, an error, or a requirement on them, sorted by name."""
+    def _number_families(self, places: dict[str, int]) -> None:
+        """Those that have packages, an error, or a requirement on them, in order."""
         facts = self.facts
         used = set(facts.family_errors)
         for column in (facts.packages["name"], facts.requirement_name[self.requirements]):
             used.update(facts.names[row] for row in np.unique(column).tolist())
-        self.names = sorted(used)
+        self.names = sorted(used, key=places.__getitem__)
+        self.by_name = np.array(sorted(range(len(self.names)), key=self.names.__getitem__), np.int64)
+        self.name_rank = inverse(self.by_name)
         ids = {name: row for row, name in enumerate(self.names)}
         new_family = np.array([ids.get(name, NONE) for name in facts.names], np.int64)
         self.package_family = new_family[facts.packages["name"]]
@@ -365,50 +345,13 @@ class _Linker:
 
     def _requires_columns(self, requires: Requires, prefix: str) -> dict[str, object]:
         """The columns about requirements of variants, for one of their two lists."""
-        requirement = self.new_requirement[requires.values]
-        variant = np.repeat(np.arange(len(requires.error)), np.diff(requires.offsets))
-        family = self.requirement_family[requirement]
-        wanted = self.facts.requirement_flags[self.requirements][requirement] & CONFLICT == 0
-        extracted = np.flatnonzero(wanted)
-        extracted = extracted[np.lexsort((family[extracted], variant[extracted]))]
-        columns = {
-            "variant_error": map_optional(self.new_error, requires.error),
-            "variant_requirement_offsets": requires.offsets,
-            "variant_requirement": requirement,
-            "variant_extraction_offsets": np.searchsorted(variant[extracted], np.arange(len(requires.error) + 1)),
-            "variant_extraction": requirement[extracted],
-            **self._mention_columns(variant, requirement, wanted),
-        }
+        numbers = Numbers(
+            family_variants=self.family_variants,
+            name_rank=self.name_rank,
+            by_name=self.by_name,
+            requirement_family=self.requirement_family,
+            is_wanted=self.facts.requirement_flags[self.requirements] & CONFLICT == 0,
+            has_range=self.requirement_range != NONE,
+        )
+        columns = requires_columns(requires, self.new_requirement, self.new_error, numbers)
         return {prefix + name: values for name, values in columns.items()}
-
-    def _mention_columns(self, variant: IntArray, requirement: IntArray, wanted: IntArray) -> dict[str, object]:
-        """Mentions and links of all families with their masks, from who requires what, in three parallel arrays."""
-        mentioning = self.variant_family[variant]
-        bit = variant - self.family_variants[mentioning]
-        n_families, n_requirements = len(self.names), len(self.requirements)
-        mention_key = mentioning * n_families + self.requirement_family[requirement]
-        mentions = np.unique(mention_key)
-        mention_of = mentions // max(n_families, 1)
-        masks = FamilyMasks(mention_of, self.word_counts)
-        masks.set(np.searchsorted(mentions, mention_key[wanted]), bit[wanted])
-
-        ranged = self.requirement_range[requirement] != NONE
-        link_key = (mentioning * n_requirements + requirement)[ranged]
-        links = np.unique(link_key)  # by mentioning family, then by mentioned one: requirements are sorted by theirs
-        link_of, link_requirement = np.divmod(links, max(n_requirements, 1))
-        link_masks = FamilyMasks(link_of, self.word_counts)
-        link_masks.set(np.searchsorted(links, link_key), bit[ranged])
-
-        mention_of_link = np.searchsorted(mentions, link_of * n_families + self.requirement_family[link_requirement])
-        conflicts = self.facts.requirement_flags[self.requirements][link_requirement] & CONFLICT != 0
-        return {
-            "family_mention_offsets": np.searchsorted(mention_of, np.arange(n_families + 1)),
-            "mention_family": mentions % max(n_families, 1),
-            "mention_conflicts": np.bincount(mention_of_link[conflicts], minlength=len(mentions)) > 0,
-            "family_mention_mask_offsets": masks.family_offsets,
-            "mention_mask": masks.words,
-            "mention_link_offsets": np.searchsorted(mention_of_link, np.arange(len(mentions) + 1)),
-            "link_requirement": link_requirement,
-            "family_link_mask_offsets": link_masks.family_offsets,
-            "link_mask": link_masks.words,
-        }

@@ -162,11 +162,19 @@ def _check_cuts(tables: Tables) -> str | None:
 # families, packages, variants
 
 
+def _check_family_ranks(tables: Tables) -> str | None:
+    """The ranks of the families, and the families by name, are each other's inverse."""
+    ranks, by_name = tables.family_rank, tables.family_by_name
+    wrong = _first(ranks.take(by_name) != np.arange(len(ranks)))
+    return None if wrong is None else f"the family of rank {wrong} has another rank"
+
+
 def _check_family_names(tables: Tables) -> str | None:
-    """The families are in strictly ascending order of their names."""
+    """The families by name are in strictly ascending order of their names."""
     starts, ends = tables.text_offsets[:-1], tables.text_offsets[1:]
-    wrong = _ascending(tables.text_bytes, starts[tables.family_text], ends[tables.family_text])
-    return None if wrong is None else f"family {wrong} does not come after the one before it"
+    text = tables.family_text.take(tables.family_by_name)
+    wrong = _ascending(tables.text_bytes, starts[text], ends[text])
+    return None if wrong is None else f"the family of rank {wrong} does not come after the one before it"
 
 
 def _check_ephemeral(tables: Tables) -> str | None:
@@ -279,12 +287,12 @@ def _check_variant_requirement(tables: Tables) -> str | None:
 
 def _check_variant_extraction(tables: Tables) -> str | None:
     """What can be extracted from a variant is no conflict, and in alphabetical order of the families."""
-    family = np.where(tables.requirement_flags & CONFLICT, NONE, tables.requirement_family)
-    family = family.take(tables.variant_extraction)
-    wrong = _first(family == NONE)
+    rank = np.where(tables.requirement_flags & CONFLICT, NONE, tables.family_rank.take(tables.requirement_family))
+    rank = rank.take(tables.variant_extraction)
+    wrong = _first(rank == NONE)
     if wrong is not None:
         return f"extraction {wrong} of the variants is a conflict"
-    wrong = _first(~_rises(family, tables.variant_extraction_offsets))
+    wrong = _first(~_rises(rank, tables.variant_extraction_offsets))
     return None if wrong is None else f"extraction {wrong + 1} of the variants is not in alphabetical order"
 
 
@@ -293,7 +301,7 @@ def _check_variant_extraction(tables: Tables) -> str | None:
 
 def _check_mention_order(tables: Tables) -> str | None:
     """The mentions of a family are in alphabetical order, no family twice."""
-    wrong = _first(~_rises(tables.mention_family, tables.family_mention_offsets))
+    wrong = _first(~_rises(tables.family_rank.take(tables.mention_family), tables.family_mention_offsets))
     return None if wrong is None else f"mention {wrong + 1} is not in alphabetical order"
 
 
@@ -356,6 +364,7 @@ FACT_CHECKS: tuple[Check, ...] = (
     _check_range_sizes,
     _check_range_order,
     _check_cuts,
+    _check_family_ranks,
     _check_family_names,
     _check_ephemeral,
     _check_family_variants,

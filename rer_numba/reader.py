@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,7 +12,7 @@ from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, Tables
 from rer_numba.uris import join_uri
 from rer_numba.version_order import Bound, Cut, Version
 from rer_numba.versions import VersionRange
-from rer_numba.views import Views
+from rer_numba.views import Views, family_of_package
 
 
 class Reader(Lookup):
@@ -76,7 +75,7 @@ class Reader(Lookup):
 
     def package_family_name(self, package: int) -> str:
         """The name of a package's family."""
-        return self.family_name(bisect_right(self._tables.family_package_offsets, package) - 1)
+        return self.family_name(family_of_package(self._tables, package))
 
     def package_version(self, package: int) -> str:
         """The version as the package spells it."""

@@ -80,8 +80,8 @@ class EncodedRequest(NamedTuple):
 class Lookup:
     """Finds families and versions of a repository by name, reading only what it compares.
 
-    A mapped repository has no dictionaries, and making them would cost as much as the solve: names and keys are sorted,
-    so they are found by bisection, and remembered.
+    A mapped repository has no dictionaries, and making them would cost as much as the solve: there is an order of names
+    and one of keys, so they are found by bisection, and remembered.
     """
 
     def __init__(self, tables: Tables | Views) -> None:
@@ -107,9 +107,10 @@ class Lookup:
         """The id of a family, or -1 when the repository does not know the name."""
         found = self._families.get(name)
         if found is None:
-            at = bisect_left(range(self.n_families), name, key=self.family_name)
-            known = at < self.n_families and self.family_name(at) == name
-            found = self._families[name] = at if known else -1
+            by_name = self._tables.family_by_name
+            at = bisect_left(range(self.n_families), name, key=lambda place: self.family_name(by_name[place]))
+            family = by_name[at] if at < self.n_families else -1
+            found = self._families[name] = family if family >= 0 and self.family_name(family) == name else -1
         return found
 
     def _version_key(self, rank: int) -> bytes:

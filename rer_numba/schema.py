@@ -10,8 +10,9 @@ Rules that hold for every column
   row ``i`` are ``x[x_offsets[i]:x_offsets[i + 1]]``.
 * The suffix of a name, or the word ``refers to`` in the declaration, says which rows an integer counts.
 * ``NONE = -1`` means missing. Every interval is half-open.
-* Families are in alphabetical order of their names, so that comparing ids compares names. They include the names that
-  only appear in requirements, and ephemerals (``.feat``).
+* Families stand behind those that they need, so that what a solve touches lies close together (see
+  `rer_numba.family_order`). Their names compare as their ``family_rank``. They include the names that only appear in
+  requirements, and ephemerals (``.feat``).
 * The packages of a family are in descending version order, its variants in package order and then by index. Bit ``i``
   of a mask over a family is its ``i``-th variant, so the lowest set bit is the newest package. The order in which the
   packages were handed in is kept in ``package_given_rank``.
@@ -145,6 +146,15 @@ _FACTS = (
     _c("range_cut", "int64", "@range_offsets", "Lower and upper cut in turn, ascending."),
     # families
     _c("family_text", "int32", "family", "The name.", refers="text", kernel=False),
+    _c("family_rank", "int32", "family", "Place of the name in the alphabetical order of all names."),
+    _c(
+        "family_by_name",
+        "int32",
+        "family",
+        "All families in the alphabetical order of their names.",
+        refers="family",
+        kernel=False,
+    ),
     _c(
         "family_flags",
         "int32",

@@ -16,12 +16,13 @@ ROWS = {
     "text": "A string; each distinct one once.",
     "version": "A version of a package or a bound of a range; each once, ascending. Row 0 is the empty version.",
     "range": "A set of versions; each distinct one once.",
-    "family": "A name, in alphabetical order.",
+    "family": "A name. A family stands behind those that its newest package needs.",
     "package": "A family and a version. Sorted by family, then by descending version.",
     "variant": "One way to use a package. Sorted by package, then by index.",
     "error": "What a solve raises when it touches something broken.",
     "requirement": "A request for a family and a range of its versions; each distinct text once.",
-    "mention": "A family A and a family B that some variant of A has a requirement on. Sorted by A, then by B.",
+    "mention": "A family A and a family B that some variant of A has a requirement on. Sorted by A, then by the name "
+    "of B.",
     "link": "A mention and one distinct requirement behind it. Sorted by mention.",
 }
 SOURCE_ROWS = {

@@ -251,12 +251,16 @@ def remove_scope(t, w, position):
 
 @inlined
 def find_mention(t, family, other):
-    """The mention of `other` by `family`; NONE when there is none. Binary search, without a branch in its loop."""
+    """The mention of `other` by `family`; NONE when there is none. Binary search by name, its loop without a branch.
+
+    `other` is a family of the repository.
+    """
+    rank = t.family_rank[other]
     low = np.int64(t.family_mention_offsets[family])
     n = t.family_mention_offsets[family + 1] - low
     while n > 1:
         half = n >> 1
-        low += pick(t.mention_family[low + half] <= other, half, np.int64(0))
+        low += pick(t.family_rank[t.mention_family[low + half]] <= rank, half, np.int64(0))
         n -= half
     if n and t.mention_family[low] == other:
         return low

@@ -55,4 +55,4 @@ class Spellings:
         """The spelling of a version; `text` is any one of it."""
         if version in self._odd and version not in self._dotted:
             return min(self._odd[version])
-        return _SEPARATOR.sub(".", text)
+        return _SEPARATOR.sub(".", text) if _ODD.search(text) else text

@@ -251,7 +251,7 @@ def _make_keys(t, w, package, first, n):
     """Write rez's sort key of each variant: its requirements on requested families, then its additional ones.
 
     A key is: how many requirements on requested families, (request, place of the range) for each in request order; how
-    many additional non-conflict requirements, (place of the range, family) for each in the variant's order.
+    many additional non-conflict requirements, (place of the range, rank of the family) for each in the variant's order.
     REZ-QUIRK: a conflict requirement of the variant counts among the first when the request asks for the family
     (tests/test_differential.py).
     """
@@ -320,7 +320,7 @@ def _write_additional(t, w, package, low, high, start):
         if t.requirement_flags[requirement] & CONFLICT or _request_of(w, family) >= 0:
             continue
         w.key[end] = _range_of(t, w, package, k)
-        w.key[end + 1] = family
+        w.key[end + 1] = t.family_rank[family]
         end += 2
     w.key[start] = (end - start) >> 1
     return end

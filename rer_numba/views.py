@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from array import array
+from bisect import bisect_right
 from collections import namedtuple
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,6 +73,11 @@ def kernel_columns(views: Views, building: bool) -> list[memoryview[int]]:
     """
     prefix = BUILDING if building and len(views.building_variant_requirement_offsets) else ""
     return [getattr(views, prefix + column.name if column.requires else column.name) for column in KERNEL_COLUMNS]
+
+
+def family_of_package(columns: Tables | Views, package: int) -> int:
+    """The family of a package, by bisection."""
+    return bisect_right(columns.family_package_offsets, package) - 1
 
 
 def longest_of(tables: Tables) -> Longest:

@@ -224,6 +224,7 @@ class _Maker:
     def _families(self) -> None:
         c = self.columns
         c["family_text"] = [self._text(name) for name in self.families]
+        c["family_rank"] = c["family_by_name"] = list(range(len(self.families)))
         c["family_error"] = [self._error(self.family_errors.get(name)) for name in self.families]
         c["family_flags"] = [self._flags(name) for name in self.families]
         owners = [name for name, _ in self.packages]

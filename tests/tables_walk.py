@@ -46,6 +46,7 @@ class _Walk:
     def walk(self) -> None:
         for family in range(len(self._column("family_text"))):
             self._text("family_text", family)
+            self.at("family_by_name", self.at("family_rank", family))
             self._error("family_error", family)
             for package in self.span("family_package_offsets", family):
                 self._package(family, package)

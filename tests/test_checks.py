@@ -63,8 +63,11 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("range_order", "cut 1 of the ranges", {"range_cut": put((0, CUT_INF))}),
     ("cuts", "beside no version", {"range_cut": put((0, 2))}),
     ("cuts", "beside no version", {"range_cut": put((0, -1))}),
-    ("family_names", "family 1 does not come after", {"family_text": lambda a: a[[1, 0, 2, 3, 4, 5]]}),
-    ("family_names", "family 1 does not come after", {"family_text": lambda a: a[[0, 0, 2, 3, 4, 5]]}),
+    ("family_ranks", "family of rank 0 has", {"family_rank": put((0, 1))}),
+    ("family_ranks", "family of rank 3 has", {"family_rank": put((3, 2**31 - 1))}),
+    ("family_ranks", "family of rank 2 has", {"family_by_name": put((2, 1))}),
+    ("family_names", "family of rank 1 does not", {"family_text": lambda a: a[[1, 0, 2, 3, 4, 5]]}),
+    ("family_names", "family of rank 1 does not", {"family_text": lambda a: a[[0, 0, 2, 3, 4, 5]]}),
     ("ephemeral", "family 0 is flagged", {"family_flags": put((0, 0))}),
     ("ephemeral", "family 3 is flagged", {"family_flags": put((3, 4))}),
     ("broken_flags", "family 0 is", {"family_flags": put((0, 4 | 8))}),
@@ -167,7 +170,7 @@ def test_long_names_are_compared_to_the_end() -> None:
             order = np.arange(len(tables.family_text))
             order[[i - 1, i]] = order[[i, i - 1]]
             swapped = tables._replace(family_text=tables.family_text[order])
-            assert f"family {i} does not" in (check(swapped) or "")
+            assert f"family of rank {i} does not" in (check(swapped) or "")
 
 
 def test_many_names() -> None:
@@ -177,7 +180,7 @@ def test_many_names() -> None:
     assert check(tables) is None
     order = np.arange(3000)
     order[[1500, 1501]] = order[[1501, 1500]]
-    assert "family 1501 does not" in (check(changed(tables, family_text=lambda a: a[order])) or "")
+    assert "family of rank 1501 does not" in (check(changed(tables, family_text=lambda a: a[order])) or "")
 
 
 def mutated(tables: Tables, rng: random.Random) -> Tables:

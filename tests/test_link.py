@@ -11,9 +11,11 @@ import pytest
 
 from rer_numba.checks import check
 from rer_numba.encode import FactsDraft, encode
+from rer_numba.errors import RepositoryLimitError
 from rer_numba.facts import Facts, facts_of_tables
 from rer_numba.link import link
 from rer_numba.packages import PackageData
+from rer_numba.paths.sources import Sources
 from rer_numba.reader import Reader
 from rer_numba.schema import BUILDING, COLUMNS, NONE, Tables
 from tests.product import package_data
@@ -51,10 +53,10 @@ def described(tables: Tables) -> dict[str, Any]:
             *(_error(reader, getattr(tables, column)[row]) for column in ("package_error", "package_timestamp_error")),
         )
     return {
-        "families": [
-            (reader.family_name(row), int(tables.family_flags[row]), _error(reader, tables.family_error[row]))
+        "families": {
+            reader.family_name(row): (int(tables.family_flags[row]), _error(reader, tables.family_error[row]))
             for row in range(len(tables.family_text))
-        ],
+        },
         "packages": packages,
         "requirements": {
             reader.requirement_text(row): (
@@ -93,14 +95,15 @@ def _requires(tables: Tables, prefix: str) -> Any:
     reader = Reader(tables, building=bool(prefix))
     offsets = getattr(tables, f"{prefix}variant_extraction_offsets")
     extraction = getattr(tables, f"{prefix}variant_extraction")
-    variants = []
+    variants = {}
     for row in range(len(tables.variant_package)):
         wanted = extraction[offsets[row] : offsets[row + 1]].tolist()
         requires, _ = reader.variant_details(row)
-        variants.append(
-            (reader.variant_name(row), requires, [reader.requirement_text(r) for r in wanted],
-             _error(reader, reader.variant_error(row)))
-        )  # fmt: skip
+        variants[reader.variant_name(row)] = (
+            requires,
+            [reader.requirement_text(r) for r in wanted],
+            _error(reader, reader.variant_error(row)),
+        )
     return variants, _mentions(tables, prefix, reader)
 
 
@@ -185,6 +188,53 @@ def test_of_equal_versions_the_one_given_first_counts() -> None:
     for parts in ([(0, first)], [(1, second)]), ([(1, second)], [(0, first)]):
         reader = Reader(link(list(map(facts_of, parts))))
         assert reader.variant_details(0) == (("bee",), "ape/1.0/package.py[]")
+
+
+# ---- the order of families
+
+
+def test_families_stand_behind_what_their_newest_packages_need() -> None:
+    packages = [
+        PackageData("ape", "1", ["dog"]),
+        PackageData("ape", "2", ["~elk"], [["cow"], ["!bee", ".feat-1"]]),
+        PackageData("bee", "1", ["missing"]),
+        PackageData("cow", "1", ["dog"]),
+        PackageData("dog", "1"),
+    ]
+    tables = encode(packages)
+    reader = Reader(tables)
+    names = [reader.family_name(row) for row in range(len(tables.family_text))]
+    assert names == [".feat", "missing", "bee", "dog", "cow", "elk", "ape"]
+    assert [names[row] for row in tables.family_by_name] == sorted(names)
+    assert tables.family_rank.tolist() == [sorted(names).index(name) for name in names]
+    assert [reader.family(name) for name in names] == list(range(len(names)))
+    assert [reader.family(name) for name in ("", "ant", "cat", "zoo")] == [-1] * 4
+
+
+# ---- pieces
+
+
+@pytest.mark.parametrize("block", [1, 3, 50])
+@pytest.mark.parametrize("seed", range(30))
+def test_some_families_at_a_time_are_as_good_as_all(block: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = list(map(package_data, random_case(seed).packages))
+    whole = encode(packages)
+    monkeypatch.setattr("rer_numba.requires_columns.BLOCK", block)
+    assert same(encode(packages), whole)
+
+
+# ---- limits
+
+
+def test_what_does_not_fit_is_told() -> None:
+    """Two billion requirements would take minutes: the number of the package's file stands in for them."""
+    facts = facts_of([(0, PackageData("ape", "1"))])
+    facts.packages["location"] = np.array([1 << 31])
+    with pytest.raises(RepositoryLimitError, match=r"column package_location .* 2147483648, .* 2147483647"):
+        link([facts], Sources())
+    facts.packages["location"] = np.array([0])
+    facts.packages["inode"] = np.array([1 << 62])
+    assert link([facts], Sources(["/sw"])).package_inode.tolist() == [1 << 62]
 
 
 # ---- spelling

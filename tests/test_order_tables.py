@@ -94,6 +94,7 @@ def variant_less(
     level = int(found.package_mixed[package])
     local, table = found.pairs.pair_table(package)
     family_of, flags = tables.requirement_family, tables.requirement_flags
+    name_rank = tables.family_rank[family_of]
     rank, group, first = found.requirement_rank, found.requirement_group, found.requirement_first_rank
 
     def compare(a: int, b: int) -> int:
@@ -106,7 +107,7 @@ def variant_less(
     def key(rows: list[int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         requested = [(-i, row) for i, family in enumerate(request) for row in rows if family_of[row] == family]
         others = [row for row in rows if not flags[row] & 1 and family_of[row] not in request]
-        return requested, [(row, int(family_of[row])) for row in others]
+        return requested, [(row, int(name_rank[row])) for row in others]
 
     keys = [key(rows) for rows in lists]
 

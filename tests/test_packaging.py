@@ -178,6 +178,7 @@ ALLOWED = {
     "rez": {"rez_bridge", "benchmark", "benchmark_data"},
     "pyrer": {"benchmark"},
     "rich": {"progress"},
+    "matplotlib": {"benchmark_figures"},
 }
 """Foreign package -> the modules of rer_numba (or its packages) that may import it."""
 
@@ -224,7 +225,7 @@ def test_start_up_imports() -> None:
     """Importing rer_numba brings in none of the large packages: they are for those who need them."""
     code = "import rer_numba, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert not set(run.stdout.split()) & {"llvmlite", "numba", "pyarrow", "pyrer", "rez", "rich"}
+    assert not set(run.stdout.split()) & {"llvmlite", "matplotlib", "numba", "pyarrow", "pyrer", "rez", "rich"}
 
 
 def test_mypy_is_lenient_with_kernels_only() -> None:

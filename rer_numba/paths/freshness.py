@@ -8,7 +8,7 @@ only, which change when rez installs, releases, hides or removes a version, but 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from rer_numba.paths.states import FileState, unchanged
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE, Tables
 from rer_numba.uris import join_uri
-from rer_numba.views import Views, views_of
+from rer_numba.views import Views, family_of_package, views_of
 
 STRICT, RELEASE, FROZEN = LEVELS = ("strict", "release", "frozen")
 """Names of the levels, from the most careful to the fastest."""
@@ -111,7 +111,7 @@ class Freshness:
         tables = self._tables
         if tables.package_inode[package] == NONE:
             return None  # it has none, or shares one with its family: the family's folder tells
-        family = bisect_right(tables.family_package_offsets, package) - 1
+        family = family_of_package(tables, package)
         head, tail = (getattr(tables, f"package_{part}")[package] for part in ("uri_text", "uri_tail_text"))
         version = self._lookup.text(tables.package_version_text[package])
         whole = None if tail == NONE else self._lookup.text(tail)
