@@ -93,7 +93,7 @@ def test_random_files_in_a_solve(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert view_of_rez(package)["timestamp"] == ours.timestamp
         theirs = load_like(tmp_path, package)
         for field in FIELDS:
-            if problem := broken(getattr(theirs, f"_{field}")):
+            if problem := broken(getattr(theirs.found, field)):
                 assert problem.text.startswith(f"Validation of key '{field}' failed: ")
                 assert "PackageRequest(" in problem.text
             else:

@@ -20,7 +20,7 @@ OTHER = "the rest of rez"
 """Settings, the command line, the context and its file, the packages' own commands."""
 
 BRIDGE_PARTS = (
-    ("rer_numba.rez_bridge.solving", "_site_of", "finding and opening"),
+    ("rer_numba.rez_bridge.solving", "site_of", "finding and opening"),
     ("rer_numba.engine", "_native_solve", "loading the kernel"),
     ("rer_numba.snapshot", "Solve.run", "solving"),
     ("rer_numba.rez_bridge.sites", "Site.prepare", "checking, reading and linking"),
