@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -370,3 +371,21 @@ def test_samples(monkeypatch: pytest.MonkeyPatch, packages: Path) -> None:
         kinds = [type(rez.solver.Solver([], [str(packages)])).__name__ for _ in range(3)]
         assert kinds.count("VerifyingSolver") == verified
     assert random.random() == expected
+
+
+def test_a_command_spares_the_collector_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an application with rez inside keeps what it can collect."""
+    import gc
+
+    from rer_numba.rez_bridge import commands
+
+    frozen: list[str] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append("all"))
+    monkeypatch.setattr(commands, "_is_spared", False)
+    monkeypatch.delitem(sys.modules, "rez.cli._main", raising=False)
+    commands.spare_what_is_there()
+    assert not frozen
+    monkeypatch.setitem(sys.modules, "rez.cli._main", ModuleType("rez.cli._main"))
+    commands.spare_what_is_there()
+    commands.spare_what_is_there()
+    assert frozen == ["all"]

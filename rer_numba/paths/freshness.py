@@ -108,15 +108,17 @@ class Freshness:
 
     def changed_package(self, package: int) -> str | None:
         """The path of a package's definition file if it is not what it was, or None."""
-        tables = self._tables
-        if tables.package_inode[package] == NONE:
+        tables, text = self._tables, self._lookup.text
+        inode = tables.package_inode[package]
+        if inode == NONE:
             return None  # it has none, or shares one with its family: the family's folder tells
-        family = family_of_package(tables, package)
-        head, tail = (getattr(tables, f"package_{part}")[package] for part in ("uri_text", "uri_tail_text"))
-        version = self._lookup.text(tables.package_version_text[package])
-        whole = None if tail == NONE else self._lookup.text(tail)
-        path = join_uri(self._lookup.text(head), whole, self._lookup.family_name(family), version)
-        return None if unchanged(path, _state(tables, "package", package)) else path
+        name = self._lookup.family_name(family_of_package(tables, package))
+        tail = tables.package_uri_tail_text[package]
+        head = text(tables.package_uri_text[package])
+        version = text(tables.package_version_text[package])
+        path = join_uri(head, None if tail == NONE else text(tail), name, version)
+        state = FileState(inode, tables.package_mtime[package], tables.package_size[package])
+        return None if unchanged(path, state) else path
 
     # --- everything
 

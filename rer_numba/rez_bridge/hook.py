@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from rer_numba.garbage import no_collection
 from rer_numba.rez_bridge import modes
 from rer_numba.rez_bridge.stats import record
 from rer_numba.tell import warn_once
@@ -117,7 +118,8 @@ def import_solver() -> Any:
     with _lock:
         hooked = _restore()
         try:
-            return import_module(NATIVE_MODULE).Solver
+            with no_collection():
+                return import_module(NATIVE_MODULE).Solver
         finally:
             for name in hooked:
                 vars(sys.modules[name])["Solver"] = Hooked

@@ -25,6 +25,7 @@ from rez.version import RequirementList as RezRequirementList
 
 from rer_numba import state
 from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something
+from rer_numba.rez_bridge.commands import spare_what_is_there
 from rer_numba.rez_bridge.handing_over import HandingOver
 from rer_numba.rez_bridge.lazy_graph import LazyGraph
 from rer_numba.rez_bridge.phases import Phases, conflict_phase
@@ -114,6 +115,7 @@ class Solver(HandingOver):
         if not self._is_counted:
             self._is_counted = True
             record(True, None)
+            spare_what_is_there()
 
     @property
     def _conflict(self) -> bool:
