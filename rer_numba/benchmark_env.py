@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from rer_numba.benchmark import spread
 from rer_numba.benchmark_data import benchmark_requests, benchmark_tree, data_folder
-from rer_numba.benchmark_paths import Steps
+from rer_numba.benchmark_processes import Steps
 from rer_numba.benchmark_report import percentile, print_differences, processor
 from rer_numba.cli import OK, UNSOLVED
 from rer_numba.commands import print_facts, print_json

@@ -12,11 +12,12 @@ import platform
 import tempfile
 from collections.abc import Sequence
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rer_numba.benchmark import Measurement, spread
 from rer_numba.benchmark_data import benchmark_requests
-from rer_numba.benchmark_paths import Steps
+from rer_numba.benchmark_goals import Goal, goals_as_json, goals_table
+from rer_numba.benchmark_processes import Steps
 from rer_numba.benchmark_report import percentile, print_differences, processor, summary
 from rer_numba.cli import OK, UNSOLVED
 from rer_numba.commands import print_facts, print_json
@@ -38,19 +39,6 @@ _KNOWN_FILES: Final = 20
 Found = dict[str, Any]
 
 
-class Goal(NamedTuple):
-    """What growing may cost at most, and what it costs."""
-
-    what: str
-    most: float
-    found: float
-
-    @property
-    def met(self) -> bool:
-        """It costs no more than it may."""
-        return self.found <= self.most
-
-
 def benchmark_growth(arguments: argparse.Namespace) -> int:
     """`rer-numba benchmark --growth`."""
     scales = sorted(set(arguments.scales))
@@ -61,7 +49,7 @@ def benchmark_growth(arguments: argparse.Namespace) -> int:
 
         draw_growth(report, arguments.figure)
     if arguments.json:
-        print_json({**report, "goals": [{**goal._asdict(), "met": goal.met} for goal in goals(report)]})
+        print_json({**report, "goals": goals_as_json(goals(report))})
     else:
         print_growth_report(make_output(), report)
     return OK if report["agrees"] else UNSOLVED
@@ -202,16 +190,7 @@ def print_growth_report(output: Output, report: Found) -> None:
     for what, found in compared:
         print_differences(output, what, found)
     output.heading(f"Goals, {sizes[-1]['scale']} departments beside {sizes[0]['scale']}")
-    columns = (Column("what"), Column("at most", right=True), Column("found", right=True), Column("met"))
-    output.table(
-        Table(
-            columns,
-            [
-                (goal.what, f"{goal.most:,.1f}", f"{goal.found:,.2f}", "yes" if goal.met else "NO")
-                for goal in goals(report)
-            ],
-        )
-    )
+    output.table(goals_table(goals(report)))
     output.heading("Circumstances")
     core = "" if report["core"] is None else f", solving held on core {report['core']}"
     print_facts(

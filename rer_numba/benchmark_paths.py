@@ -7,25 +7,20 @@ rivals take part they take turns. This process only starts them, and stays small
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
 from rer_numba._version import __version__
 from rer_numba.benchmark import is_installed
 from rer_numba.benchmark_data import benchmark_requests, benchmark_tree, data_folder
+from rer_numba.benchmark_processes import Steps
 from rer_numba.benchmark_report import NOT_INSTALLED, print_differences, processor
 from rer_numba.cli import OK, UNSOLVED
 from rer_numba.commands import print_facts, print_json
-from rer_numba.errors import RerError
 from rer_numba.paths.workers import process_count
 from rer_numba.progress import Progress
 from rer_numba.tables_text import Column, Output, Table, make_output
@@ -33,9 +28,6 @@ from rer_numba.tables_text import Column, Output, Table, make_output
 TIMES_LARGER = 10
 _MEDIAN_REQUEST = 71
 """Of the 188: 134 solve steps."""
-_POLL = 0.2
-_LAST_WISH = 10.0
-"""Seconds in which an interrupted step may give back what it has changed."""
 
 Found = dict[str, Any]
 
@@ -73,80 +65,6 @@ def benchmark_paths(arguments: argparse.Namespace) -> int:
     else:
         print_paths_report(make_output(), report)
     return OK if report["agrees"] else UNSOLVED
-
-
-# ---------------------------------------------------------------------------------------------------------- processes
-class Steps:
-    """Runs steps, and commands, in fresh processes.
-
-    Parameters
-    ----------
-    folder : str
-        For what they need to put somewhere.
-    progress : Progress
-    module : str
-        Where the steps are.
-    """
-
-    def __init__(self, folder: str, progress: Progress, module: str = "rer_numba.benchmark_steps") -> None:
-        self.folder = folder
-        self._module = module
-        self._progress = progress
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        paths = (root, os.environ.get("PYTHONPATH"))
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-
-    def run(self, what: str, step: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Found:
-        """Run a step, and show `what` meanwhile."""
-        command = [sys.executable, "-P", "-m", self._module, step, json.dumps(arguments)]
-        with self._started(command, {**self._environment, **(environment or {})}) as process:
-            while True:
-                self._progress.show(what)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    out, complaint = process.communicate(timeout=_POLL)
-                    break
-        if process.returncode:
-            raise RerError((complaint.strip() or f"{step}: ended with code {process.returncode}").splitlines()[-1])
-        found: Found = json.loads(out.splitlines()[-1])
-        return found
-
-    @contextlib.contextmanager
-    def _started(self, command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-        with subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-        ) as process:
-            try:
-                yield process
-            except KeyboardInterrupt:  # which goes to all processes of a terminal
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_LAST_WISH)
-                raise
-            finally:
-                process.kill()
-
-    def command_ms(self, what: str, *arguments: str) -> float:
-        """Run Python with these arguments; how long it took from start to end."""
-        self._progress.show(what)
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-P", *arguments],
-            check=False,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        milliseconds = (time.perf_counter() - start) * 1000
-        if done.returncode:
-            raise RerError(f"{what}: ended with code {done.returncode}: {(done.stderr or done.stdout).strip()}")
-        return milliseconds
 
 
 # ---------------------------------------------------------------------------------------------------------- measuring

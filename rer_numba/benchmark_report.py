@@ -81,7 +81,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     if figure:
         from rer_numba.benchmark_figures import require_drawable
 
-        if getattr(arguments, "paths", False) or getattr(arguments, "env", False):
+        if any(getattr(arguments, name, False) for name in ("paths", "env", "start")):
             raise RerError("--figure draws solves, and with --growth studios of several sizes; nothing else")
         require_drawable(figure)
     if getattr(arguments, "growth", False):
@@ -96,6 +96,10 @@ def benchmark(arguments: argparse.Namespace) -> int:
         from rer_numba.benchmark_env import benchmark_env
 
         return benchmark_env(arguments)
+    if getattr(arguments, "start", False):
+        from rer_numba.benchmark_start import benchmark_start
+
+        return benchmark_start(arguments)
     with Progress() as progress:
         requests = benchmark_requests()
         packages = list(progress.track(iter_benchmark_packages(), None, "reading rez's benchmark"))

@@ -366,7 +366,10 @@ def _add_benchmark(commands: Any) -> None:
         "Exit code 1: an answer differs.",
     )
     command.add_argument(
-        "--requests", type=_count, metavar="N", help="so many of the 188, evenly spread; default all, with --env 40"
+        "--requests",
+        type=_count,
+        metavar="N",
+        help="so many of the 188, evenly spread; default all, --env 40, --start 24",
     )
     command.add_argument(
         "--engines",
@@ -382,6 +385,9 @@ def _add_benchmark(commands: Any) -> None:
     )
     instead.add_argument(
         "--env", action="store_true", help="measure whole rez-env commands instead, with and without the bridge"
+    )
+    instead.add_argument(
+        "--start", action="store_true", help="measure fresh processes instead: import, first answer, whole commands"
     )
     instead.add_argument(
         "--growth", action="store_true", help="measure studios of several sizes instead: encode, open, solve; minutes"

@@ -17,6 +17,7 @@ import pytest
 
 from rer_numba import benchmark, benchmark_data, benchmark_paths, benchmark_report, benchmark_steps, cli, studio
 from rer_numba.benchmark_data import PACKAGES_FILE, DataPackage
+from rer_numba.benchmark_processes import Steps
 from rer_numba.errors import RerError
 from rer_numba.progress import Progress
 from rer_numba.repository import Repository
@@ -186,11 +187,11 @@ def test_refreshing_tells_of_changes_by_others(tree: Path, tmp_path: Path) -> No
 
 # ----------------------------------------------------------------------------------------------------------- processes
 @pytest.fixture
-def steps(tmp_path: Path) -> benchmark_paths.Steps:
-    return benchmark_paths.Steps(str(tmp_path), Progress(enabled=False))
+def steps(tmp_path: Path) -> Steps:
+    return Steps(str(tmp_path), Progress(enabled=False))
 
 
-def test_steps_run_in_other_processes(steps: benchmark_paths.Steps, tree: Path, tmp_path: Path) -> None:
+def test_steps_run_in_other_processes(steps: Steps, tree: Path, tmp_path: Path) -> None:
     saved = tmp_path / "a.rer"
     found = steps.run("encoding", "encode", tree=str(tree), processes=2, file=str(saved))
     assert found["packages"] == 201 and saved.exists()
@@ -199,21 +200,21 @@ def test_steps_run_in_other_processes(steps: benchmark_paths.Steps, tree: Path, 
         assert found["largest_child_bytes"] > 10_000_000
 
 
-def test_a_step_that_fails(steps: benchmark_paths.Steps, tmp_path: Path) -> None:
+def test_a_step_that_fails(steps: Steps, tmp_path: Path) -> None:
     with pytest.raises(RerError, match=r"^opening: .*nothing\.rer"):
         steps.run("opening", "opening", files=[str(tmp_path / "nothing.rer")], folder=str(tmp_path), repeat=1)
     with pytest.raises(RerError, match="KeyError: 'no_such_step'"):
         steps.run("x", "no_such_step")
 
 
-def test_commands_are_timed(steps: benchmark_paths.Steps) -> None:
+def test_commands_are_timed(steps: Steps) -> None:
     assert steps.command_ms("solve", "-m", "rer_numba", "--version") > 1
     with pytest.raises(RerError, match=r"^refresh: ended with code 3: so it is$"):
         steps.command_ms("refresh", "-c", "import sys; print('so it is'); sys.exit(3)")
 
 
 # -------------------------------------------------------------------------------------------------------------- report
-class StepsHere(benchmark_paths.Steps):
+class StepsHere(Steps):
     """Runs the steps in this process, where they can be told of other data."""
 
     def run(self, what: str, step: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Any:

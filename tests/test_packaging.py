@@ -176,7 +176,7 @@ ALLOWED = {
     "llvmlite": {*KERNEL_MODULES, *MAKES_OR_LOADS_CODE},
     "pyarrow": {"store", "publish", "batch"},
     "rez": {"rez_bridge", "benchmark", "benchmark_data"},
-    "pyrer": {"benchmark"},
+    "pyrer": {"benchmark", "benchmark_pyrer_start"},
     "rich": {"progress"},
     "matplotlib": {"benchmark_figures"},
 }

@@ -10,9 +10,9 @@ __all__ = ["EncodePaths", "MemoryPaths", "OpenPaths", "RefreshNothing", "Refresh
 
 
 class EncodePaths:
-    """From folders to tables, by one process and by as many as pay."""
+    """From folders to tables, by one process and by two."""
 
-    params = (TREES, (1, None))
+    params = (TREES, (1, 2))
     param_names = ("data", "processes")
     repeat = (2, 5, 20.0)
     number = 1
@@ -26,7 +26,7 @@ class EncodePaths:
 
 
 class MemoryPaths:
-    """Peak memory of the process that encodes; that of its helpers does not count."""
+    """Peak memory of the process that encodes, alone."""
 
     params = TREES
     param_names = ("data",)
@@ -35,7 +35,7 @@ class MemoryPaths:
         need_tree(name)
 
     def peakmem_from_paths(self, requests, name):
-        Repository.from_paths([tree_of(name)])
+        Repository.from_paths([tree_of(name)], processes=1)
 
 
 class OpenPaths:

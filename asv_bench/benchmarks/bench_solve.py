@@ -1,7 +1,5 @@
 """Solving, from the request to names and versions, in a process that has solved before."""
 
-import inspect
-
 from rer_numba import Repository
 
 from .data import REZ, SETS, STUDIO, file_of, need, setup_cache
@@ -61,14 +59,7 @@ class SolveAll:
         self.requests = need(requests, name)
         self.repository = Repository.open(file_of(name))
         self.repository.solve(self.requests[0])
-        # a commit from before that option solves in the caller's thread anyway
-        takes_threads = "threads" in inspect.signature(Repository.solve_many).parameters
-        self.options = {"threads": 1} if takes_threads else {}
 
     def time_solve(self, requests, name):
         for request in self.requests:
             self.repository.solve(request).resolved
-
-    def time_solve_many_one_thread(self, requests, name):
-        for result in self.repository.solve_many(self.requests, **self.options):
-            result.resolved  # as above, so that the two can be compared
