@@ -8,6 +8,7 @@ from .data import SETS, file_of, need, setup_cache
 
 __all__ = ["Batch", "setup_cache"]
 
+
 class Batch:
     """All requests of a data set, in a process that has solved before."""
 
