@@ -161,7 +161,7 @@ def studio(folder: Path, lines: str) -> Studio:
 VARYING = (
     (r"\b\d\d:\d\d:\d\d\b", "TIME"),
     (r"0x[0-9a-f]{6,}|memory\{[^}]*\}", "ADDRESS"),
-    (r"\b[\d.]+ seconds", "SECONDS"),
+    (r"\b[\d.]+ sec(ond)?s", "SECONDS"),
     (r"[0-9a-f]{32,40}", "DIGEST"),
     (r"\b1[6-9]\d{8}\b", "SECONDS SINCE 1970"),
 )
