@@ -3,7 +3,7 @@
 Run as a file, with a folder of packages and a request: ``python -P benchmark_pyrer_start.py FOLDER REQUEST...``. So it
 loads no module of rer-numba, which pyrer should not have to wait for. Families are listed when pyrer's solver asks for
 them, and their files handed to pyrer's parser all at once. Handing it only the versions in the range that pyrer tells
-would need rez's ranges, whose import takes longer than the parsing that it saves (2026-11-21).
+would need rez's ranges, whose import takes as long as the parsing that it saves, or longer (2026-11-21).
 
 Prints (status, packages, steps, files read, files that pyrer's parser left over) as a Python literal.
 """
