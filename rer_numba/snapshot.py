@@ -315,6 +315,8 @@ class Solve:
             for family in found.families:
                 if not isinstance(family, str):
                     more.update(range(*offsets[family : family + 2].tolist()))
+        if not more:
+            return found
         more.difference_update(found.packages, found.hidden)
         return found._replace(hidden=[*found.hidden, *sorted(more)])
 

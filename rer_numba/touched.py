@@ -61,8 +61,11 @@ def touched(session: Session) -> Touched:
     hidden = _hidden(session, packages)
     if session.head[state.REASON] == state.BROKEN_PACKAGE:
         packages = _until_broken(session, packages, hidden, calls)
+    names = [_family(session, family) for family in families]
+    if not hidden:
+        return Touched(names, packages, [])
     return Touched(
-        [_family(session, family) for family in families],
+        names,
         [package for package in packages if package not in hidden],
         [package for package in packages if package in hidden],
     )
@@ -147,7 +150,8 @@ def _packages_in_range(session: Session) -> tuple[list[int], dict[int, int]]:
             found.setdefault(views.variant_package[first_variant + low.bit_length() - 1], call)
             left ^= low
     given_rank = views.package_given_rank
-    return sorted(found, key=lambda package: (found[package], given_rank[package])), found
+    places = {package: call << 32 | given_rank[package] for package, call in found.items()}
+    return sorted(places, key=places.__getitem__), found
 
 
 def _hidden(session: Session, packages: list[int]) -> set[int]:

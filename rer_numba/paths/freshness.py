@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from rer_numba.paths.discover import EXTENSIONS, Location, canonical_location, list_location
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.states import FileState, unchanged
+from rer_numba.paths.states import FileState, is_file_as_it_was, unchanged
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE, Tables
 from rer_numba.uris import join_uri
@@ -106,19 +106,31 @@ class Freshness:
 
     # --- packages
 
-    def changed_package(self, package: int) -> str | None:
-        """The path of a package's definition file if it is not what it was, or None."""
-        tables, text = self._tables, self._lookup.text
-        inode = tables.package_inode[package]
-        if inode == NONE:
-            return None  # it has none, or shares one with its family: the family's folder tells
-        name = self._lookup.family_name(family_of_package(tables, package))
-        tail = tables.package_uri_tail_text[package]
-        head = text(tables.package_uri_text[package])
-        version = text(tables.package_version_text[package])
-        path = join_uri(head, None if tail == NONE else text(tail), name, version)
-        state = FileState(inode, tables.package_mtime[package], tables.package_size[package])
-        return None if unchanged(path, state) else path
+    def changed_package(self, packages: Iterable[int]) -> str | None:
+        """The path of the first definition file of some packages that is not what it was, or None.
+
+        A solve touches up to 6,000 packages: 4 us for each, half of them for asking the system (2026-11-21).
+        """
+        tables, text, name, last = self._tables, self._lookup.text, "", 0
+        inodes, times, sizes = tables.package_inode, tables.package_mtime, tables.package_size
+        heads, tails, versions = tables.package_uri_text, tables.package_uri_tail_text, tables.package_version_text
+        first = 0  # of the family that `name` names, whose last package is the one before `last`
+        pieces: dict[int, str | None] = {NONE: None}
+        for package in packages:
+            inode = inodes[package]
+            if inode == NONE:
+                continue  # it has none, or shares one with its family: the family's folder tells
+            if not first <= package < last:
+                family = family_of_package(tables, package)
+                name = self._lookup.family_name(family)
+                first, last = tables.family_package_offsets[family : family + 2]
+            for row in (heads[package], tails[package]):
+                if row not in pieces:
+                    pieces[row] = text(row)
+            path = join_uri(pieces[heads[package]] or "", pieces[tails[package]], name, text(versions[package]))
+            if not is_file_as_it_was(path, inode, times[package], sizes[package]):
+                return path
+        return None
 
     # --- everything
 
@@ -164,31 +176,8 @@ class Freshness:
         for family, (first, last) in enumerate(pairwise(self._tables.family_package_offsets.tolist())):
             if first < last:
                 name = self._lookup.family_name(family)
-                if name not in known and self._any_changed(name, first, last):
+                if name not in known and self.changed_package(range(first, last)) is not None:
                     yield name
-
-    def _any_changed(self, name: str, first: int, last: int) -> bool:
-        """`changed_package` for all packages of a family, a third of the cost of one at a time."""
-        tables, text = self._tables, self._lookup.text
-        columns = (
-            tables.package_inode[first:last].tolist(),
-            tables.package_mtime[first:last].tolist(),
-            tables.package_size[first:last].tolist(),
-            tables.package_uri_text[first:last].tolist(),
-            tables.package_uri_tail_text[first:last].tolist(),
-            tables.package_version_text[first:last].tolist(),
-        )
-        pieces: dict[int, str] = {}
-        for inode, mtime, size, head, tail, version in zip(*columns, strict=True):
-            if inode == NONE:
-                continue
-            for row in (head, tail):
-                if row != NONE and row not in pieces:
-                    pieces[row] = text(row)
-            path = join_uri(pieces[head], pieces.get(tail), name, text(version))
-            if not unchanged(path, FileState(inode, mtime, size)):
-                return True
-        return False
 
 
 def _state(tables: Views, table: str, row: int) -> FileState:

@@ -52,10 +52,9 @@ class Guard:
                     return path
                 self._families.add(name)
         if self._checks_files:
-            for package in packages:
-                if package not in self._packages:
-                    path = self._freshness.changed_package(package)
-                    if path is not None:
-                        return path
-                    self._packages.add(package)
+            new = [package for package in packages if package not in self._packages]
+            path = self._freshness.changed_package(new)
+            if path is not None:
+                return path
+            self._packages.update(new)
         return None

@@ -87,6 +87,17 @@ def unchanged(path: str, state: FileState) -> bool:
         return False
 
 
+def is_file_as_it_was(path: str, inode: int, mtime_ns: int, size: int) -> bool:
+    """`unchanged` for a file and the parts of its state, at half the cost."""
+    try:
+        now = os.stat(path)
+    except OSError:
+        return unchanged(path, FileState(inode, mtime_ns, size))
+    if now.st_mtime_ns == mtime_ns and now.st_size == size and now.st_ino & _INODE_MASK == inode:
+        return not stat.S_ISDIR(now.st_mode)
+    return False
+
+
 def nothing_there(error: OSError) -> bool:
     """Tell whether an error says that a path does not exist, instead of that one cannot look."""
     return error.errno in _NOTHING_THERE
