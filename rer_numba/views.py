@@ -8,6 +8,7 @@ arrays.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import sys
 from array import array
 from bisect import bisect_right
@@ -94,10 +95,25 @@ def empty(dtype: str) -> memoryview[int]:
 
 
 def zeros(dtype: str, length: int) -> memoryview[int]:
-    """Memory for numbers, which can be written. Pages that nobody touches cost nothing."""
+    """Memory for numbers, which can be written. Large ones cost nothing where nobody touches them."""
     if not length:
         return memoryview(array(FORMATS[dtype]))
-    return typed(memoryview(bytearray(length * array(FORMATS[dtype]).itemsize)), dtype)
+    size = length * array(FORMATS[dtype]).itemsize
+    return typed(memoryview(bytearray(size) if size < _LARGE else _pages(size)), dtype)
+
+
+_LARGE = 1 << 18
+"""Bytes. Python writes zeros into all of a bytearray: the first solve from 1.8 million packages took 15 ms, not 5."""
+
+
+def _pages(size: int) -> mmap.mmap:
+    """Memory straight from the system, which is zero when it is first touched. A child of fork has its own."""
+    try:
+        if hasattr(mmap, "MAP_ANONYMOUS"):
+            return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return mmap.mmap(-1, size)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes of work arrays: {error}") from error
 
 
 def typed(view: memoryview, dtype: str) -> memoryview[int]:
