@@ -17,24 +17,29 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rer_numba.packages import BrokenValue, PackageData
+from rer_numba.paths.freshness import source_texts
 from rer_numba.requests import Lookup
-from rer_numba.schema import NONE, Tables
-from rer_numba.views import Views, tables_of, views_of
+from rer_numba.schema import NONE
+from rer_numba.views import Views, views_of
 
-if TYPE_CHECKING:  # where everything is published nothing is linked, and numpy is not needed
+if TYPE_CHECKING:  # where everything is published nothing is linked
     from rer_numba.encode import FactsDraft
-    from rer_numba.facts import Error, Facts
+    from rer_numba.facts import Error
+    from rer_numba.paths.source_folder import SourceFolder
+    from rer_numba.paths.states import FileState
+    from rer_numba.schema import Tables
 
 UNREAD = "UnreadError"
 """The type of both marks. No solve that counts ever ends with it."""
 
 _MARK = BrokenValue(UNREAD, "not read yet")
-_PATH_SHIFT = 40
+PATH_SHIFT = 40
 
 
 class Listed(NamedTuple):
@@ -46,13 +51,19 @@ class Listed(NamedTuple):
         As spelled; '' is an unversioned package.
     path : int
         Number of the path it lies on.
+    place : int
+        Place within what that path lists of the family; the same in every listing.
     resource : object
         What the finder reads it from.
+    state : FileState or None
+        Of its definition file, taken before anything was read. None: it cannot be kept for another process.
     """
 
     version: str
     path: int
+    place: int
     resource: Any
+    state: FileState | None = None
 
 
 class Listing(NamedTuple):
@@ -66,73 +77,123 @@ class Listing(NamedTuple):
         What listing raises.
     error_path : int
         Number of the path that raises it.
+    folders : list of SourceFolder or None
+        Where it was found, by the numbers of the paths, and in what state. None: it cannot be kept for another process.
     """
 
     packages: list[Listed]
     error: Error | None = None
     error_path: int = NONE
+    folders: list[SourceFolder] | None = None
+
+
+class Read(NamedTuple):
+    """A package that was read.
+
+    Attributes
+    ----------
+    package : PackageData
+    watched : list of (str, FileState) or None
+        What decided about it beside its definition file. None: it cannot be kept for another process.
+    """
+
+    package: PackageData
+    watched: list[tuple[str, FileState]] | None = None
 
 
 class Finder(Protocol):
-    """Looks for packages, on all paths that no tables answer for."""
+    """Looks for packages on package paths."""
 
-    def find(self, name: str) -> Listing:
-        """List a family. Nothing raises."""
+    def find(self, name: str, *, everywhere: bool) -> Listing:
+        """List a family, on all paths or on those that no tables answer for. Nothing raises."""
 
-    def read(self, name: str, listed: Listed) -> PackageData:
+    def read(self, name: str, listed: Listed) -> Read:
         """Read a package. Nothing raises: what is broken is in it."""
 
 
-class Encoded:
-    """Tables that are complete for some of the paths.
+class Part:
+    """Tables that answer for some of the paths.
 
     Parameters
     ----------
     tables : Tables or Views
     paths : sequence of int
-        Number of the path of each of their locations.
+        Number of the path of each of their locations; NONE for a location that is none of the paths.
+    left_out : iterable of str
+        Families that must not be taken from here.
+
+    Attributes
+    ----------
+    views : Views
+    lookup : Lookup
     """
 
-    def __init__(self, tables: Tables | Views, paths: Sequence[int]) -> None:
-        self._views = views_of(tables)
-        self._paths = paths
-        self.lookup = Lookup(self._views)
+    def __init__(self, tables: Tables | Views, paths: Sequence[int], left_out: Iterable[str] = ()) -> None:
+        self.views = views_of(tables)
+        self.paths = tuple(paths)
+        self.lookup = Lookup(self.views)
+        self._left_out = {*left_out, *self._from_elsewhere()}
+        self._unread = unread_marks(self.views)
+
+    def _from_elsewhere(self) -> Iterator[str]:
+        """Families of which something lies at a location that is none of the paths: it may hide what is on a path."""
+        elsewhere = {number for number, path in enumerate(self.paths) if path == NONE}
+        if not elsewhere:
+            return
+        text = source_texts(self.views)
+        for row, location in enumerate(self.views.folder_location):
+            if location in elsewhere:
+                yield text(self.views.folder_name_text[row])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every family may be taken from here, and lies on the paths."""
+        return not self._left_out and NONE not in self.paths
+
+    def leave_out(self, name: str) -> None:
+        """Take a family from elsewhere from now on."""
+        self._left_out.add(name)
+
+    def family(self, name: str) -> int:
+        """The family with this name, if it is to be taken from here and is complete; or NONE."""
+        family = NONE if name in self._left_out else self.lookup.family(name)
+        if family < 0 or self.views.family_error[family] in self._unread:
+            return NONE
+        return family
 
     def has(self, name: str) -> bool:
-        """Tell whether they have packages of a family, or an error for it."""
-        family = self.lookup.family(name)
+        """Return whether there are packages of a family, or an error for it."""
+        family = self.family(name)
         if family < 0:
             return False
-        first, last = self._views.family_package_offsets[family : family + 2]
-        return first < last or self._views.family_error[family] != NONE
+        first, last = self.views.family_package_offsets[family : family + 2]
+        return first < last or self.views.family_error[family] != NONE
+
+    def names(self) -> list[str]:
+        """The families that are to be taken from here and are complete."""
+        names = map(self.lookup.family_name, range(self.lookup.n_families))
+        return [name for name in names if self.has(name)]
+
+    def versions(self, name: str) -> dict[str, int]:
+        """The packages of a family by version as spelled, left out or not; those that are only listed are missing."""
+        family = self.lookup.family(name)
+        if family < 0:
+            return {}
+        views = self.views
+        return {
+            self.lookup.text(views.package_version_text[row]): row
+            for row in range(*views.family_package_offsets[family : family + 2])
+            if views.variant_error[views.package_variant_offsets[row]] not in self._unread
+        }
 
     def family_errors(self, name: str) -> list[tuple[int, Error]]:
         """(number of a path, what listing a family raises there), if it does."""
-        family = self.lookup.family(name)
-        row = NONE if family < 0 else self._views.family_error[family]
+        family = self.family(name)
+        row = NONE if family < 0 else self.views.family_error[family]
         if row == NONE:
             return []
-        kind, text = self._views.error_type_text[row], self._views.error_value_text[row]
-        return [(self._paths[0], (self.lookup.text(kind), self.lookup.text(text)))]
-
-    def facts(self, names: Iterable[str] | None = None) -> Facts:
-        """What they say of some families, or of all, with `given` and `location` by the numbers of the paths."""
-        import numpy as np
-
-        from rer_numba.facts import facts_of_tables
-
-        tables = tables_of(self._views)
-        families = np.arange(len(tables.family_text))
-        if names is not None:
-            families = np.array(sorted(row for row in map(self.lookup.family, names) if row >= 0), np.int64)
-        wanted = np.zeros(len(tables.family_text), bool)
-        wanted[families] = True
-        of_package = np.repeat(np.arange(len(wanted)), np.diff(tables.family_package_offsets))
-        facts = facts_of_tables(tables, np.flatnonzero(wanted[of_package]), families)
-        path = np.array(self._paths, np.int64)[facts.packages["location"]]
-        facts.packages["location"] = path
-        facts.packages["given"] = (path << _PATH_SHIFT) + 2 * facts.packages["given"]
-        return facts
+        kind, text = self.views.error_type_text[row], self.views.error_value_text[row]
+        return [(self.paths[0], (self.lookup.text(kind), self.lookup.text(text)))]
 
 
 class Partial:
@@ -143,8 +204,10 @@ class Partial:
     finder : Finder
     locations : sequence of str
         A name for each path, for the column `location_text`.
-    encoded : sequence of Encoded
-        The largest first. Of each the families that are listed; of the first one all, if `uses_whole_base` is set.
+    parts : sequence of Part
+        Tables to take families from. Of two that have the same package the one on the earlier path counts.
+    is_answered : bool
+        The parts answer for all paths: a family that they do not know does not exist.
 
     Attributes
     ----------
@@ -152,23 +215,23 @@ class Partial:
         Family to its listing by the finder.
     unlisted : set of str
         Families that are marked in the tables that `tables` gave last.
-    uses_whole_base : bool
-        Whether all families of the first of `encoded` shall be in the tables.
     progress : int
         Grows with everything that is listed or read.
     """
 
-    def __init__(self, finder: Finder, locations: Sequence[str], encoded: Sequence[Encoded] = ()) -> None:
+    def __init__(
+        self, finder: Finder, locations: Sequence[str], parts: Sequence[Part] = (), *, is_answered: bool = False
+    ) -> None:
+        self.parts = list(parts)
         self.listings: dict[str, Listing] = {}
         self.unlisted: set[str] = set()
-        self.uses_whole_base = False
         self.progress = 0
         self._finder = finder
         self._locations = list(locations)
-        self._base = encoded[0] if encoded else None
-        self._others = list(encoded[1:])
+        self._is_answered = is_answered
+        self._everywhere: set[str] = set()
         self._rows: dict[str, dict[str, int]] = {}
-        self._read: dict[str, dict[int, PackageData]] = {}
+        self._read: dict[str, dict[int, Read]] = {}
 
     @cached_property
     def _draft(self) -> FactsDraft:
@@ -179,20 +242,38 @@ class Partial:
     # --- listing and reading
 
     def find(self, name: str) -> bool:
-        """List a family, once; tell whether anything was found that the first of `encoded` does not have."""
-        listing = self.listings.get(name)
-        if listing is not None:
+        """List a family, once; return whether anything was found."""
+        if name in self.listings:
             return False
-        listing = self.listings[name] = self._finder.find(name)
+        listing = self.listings[name] = self._finder.find(name, everywhere=name in self._everywhere)
         self.progress += 1
+        self._rows[name] = {}
+        self._read[name] = {}
         if listing.error is not None:
             return True
-        self._rows[name] = {listed.version: row for row, listed in enumerate(listing.packages)}
-        self._read[name] = {}
         for row, listed in enumerate(listing.packages):
+            self._rows[name][listed.version] = row
             mark = PackageData.as_found(name, listed.version, requires=_MARK)
-            self._add(mark, listed, _given(listed, row) + 1)
-        return bool(listing.packages) or any(other.has(name) for other in self._others)
+            self._add(mark, listed, _given(listed) + 1)
+        return bool(listing.packages)
+
+    def find_everywhere(self, name: str) -> None:
+        """List a family on all paths, and take nothing of it from the parts any more."""
+        if name in self._everywhere:
+            return
+        self._everywhere.add(name)
+        for part in self.parts:
+            part.leave_out(name)
+        self.listings.pop(name, None)
+        self.find(name)
+
+    def is_own(self, name: str) -> bool:
+        """Return whether all paths were looked at in this process for a family."""
+        return name in self._everywhere or (not self.parts and name in self.listings)
+
+    def has(self, name: str) -> bool:
+        """Return whether one of the parts has a family."""
+        return any(part.has(name) for part in self.parts)
 
     def listed(self, name: str, version: str) -> Listed | None:
         """The package that the finder found under a name and a spelling of a version."""
@@ -200,20 +281,21 @@ class Partial:
         return None if row is None else self.listings[name].packages[row]
 
     def read(self, name: str, rows: Iterable[int]) -> bool:
-        """Read packages of a listed family that are not read yet; tell whether there were any."""
+        """Read packages of a listed family that are not read yet; return whether there were any."""
         known = self._read.get(name, {})
         wanted = [row for row in rows if row not in known]
         for row in wanted:
             listed = self.listings[name].packages[row]
-            package = known[row] = self._finder.read(name, listed)
-            self._add(package, listed, _given(listed, row))
+            found = known[row] = self._finder.read(name, listed)
+            self._add(found.package, listed, _given(listed))
         self.progress += len(wanted)
         return bool(wanted)
 
     def _add(self, package: PackageData, listed: Listed, given: int) -> None:
         from rer_numba.encode import Source
 
-        self._draft.add(package, given, Source(listed.path, NONE, NONE, NONE))
+        state = (NONE, NONE, NONE) if listed.state is None else listed.state
+        self._draft.add(package, given, Source(listed.path, *state))
 
     def read_version(self, name: str, version: str) -> bool:
         """Read one package, if the finder has it and it is not read yet."""
@@ -222,38 +304,70 @@ class Partial:
 
     def package(self, name: str, row: int) -> PackageData | None:
         """A package that has been read."""
-        return self._read.get(name, {}).get(row)
+        found = self._read.get(name, {}).get(row)
+        return None if found is None else found.package
 
     # --- tables
 
-    def tables(self) -> Tables:
-        """Everything so far, with marks for what is not read."""
-        from rer_numba.link import link
-        from rer_numba.paths.sources import Sources
+    def tables(self, roots: Iterable[str] | None = None, *, to_keep: bool = False) -> Views:
+        """Everything that solves can reach from some families, with marks for what is not read.
 
-        facts = self._draft.facts()
-        parts = [facts, *(other.facts(self.listings) for other in self._others)]
-        families = {*facts.names}
-        if self._base is not None:
-            parts.append(self._base.facts(None if self.uses_whole_base else self.listings))
-            if self.uses_whole_base:
-                families = {name for name in families if not self._base.has(name)}
-            else:
-                families.update(parts[-1].names)
-        self.unlisted = {name for name in families if not name.startswith(".") and name not in self.listings}
-        marks = dict.fromkeys(self.unlisted, (_MARK.error_type, _MARK.text))
-        facts.family_errors = {**marks, **self._family_errors()}  # they count more than those of the parts that follow
-        return link(parts, Sources(self._locations))
+        Parameters
+        ----------
+        roots : iterable of str, optional
+            Families. None: all that there are.
+        to_keep : bool
+            For another process: without the families that it must read for itself.
+        """
+        left_out = {name for name in self.listings if not self._is_lasting(name)} if to_keep else set()
+        errors = self._family_errors(left_out)
+        from rer_numba.interim_compose import compose
 
-    def _family_errors(self) -> dict[str, Error]:
+        families = None if roots is None else list(roots)
+        found = compose(
+            self.parts,
+            self._draft,
+            roots=families,
+            left_out=left_out,
+            locations=self._locations,
+            folders=self._folders(left_out),
+            family_errors=errors,
+            mark=None if self._is_answered and not left_out else (_MARK.error_type, _MARK.text),
+            listed={name for name in self.listings if name not in left_out},
+        )
+        if not to_keep:
+            self.unlisted = found.unlisted
+        return found.views
+
+    def _folders(self, left_out: set[str]) -> list[SourceFolder]:
+        """The folders of the families that were listed here."""
+        found = []
+        for name, listing in self.listings.items():
+            for folder in () if name in left_out else listing.folders or ():
+                watched = [
+                    watch
+                    for row, read in self._read[name].items()
+                    if listing.packages[row].path == folder.location
+                    for watch in read.watched or ()
+                ]
+                found.append(replace(folder, watched=(*folder.watched, *watched)))
+        return found
+
+    def _is_lasting(self, name: str) -> bool:
+        """Return whether what was listed and read of a family holds for other processes too."""
+        listing = self.listings[name]
+        if listing.folders is None or listing.error is not None:
+            return False
+        return all(read.watched is not None for read in self._read[name].values())
+
+    def _family_errors(self, left_out: set[str]) -> dict[str, Error]:
         """What listing raises, of those families that are listed: the error on the earliest path."""
-        encoded = self._others if self._base is None else [self._base, *self._others]
         found: dict[str, Error] = {}
         for name, listing in self.listings.items():
-            errors = [error for one in encoded for error in one.family_errors(name)]
+            errors = [error for part in self.parts for error in part.family_errors(name)]
             if listing.error is not None:
                 errors.append((listing.error_path, listing.error))
-            if errors:
+            if errors and name not in left_out:
                 found[name] = min(errors)[1]
         return found
 
@@ -264,5 +378,5 @@ def unread_marks(views: Views) -> set[int]:
     return {row for row, text in enumerate(views.error_type_text) if lookup.text(text) == UNREAD}
 
 
-def _given(listed: Listed, row: int) -> int:
-    return (listed.path << _PATH_SHIFT) + 2 * row
+def _given(listed: Listed) -> int:
+    return (listed.path << PATH_SHIFT) + 2 * listed.place

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -276,6 +278,7 @@ def test_a_package_of_rez_has_loaded_nothing(folder: Path) -> None:
 
 def test_handle_of_a_package_without_a_version(folder: Path) -> None:
     write(folder, "tools", "", "variants = [['base-1'], ['base-2']]\n")
+    let_settle(folder)
     paths = [str(folder)]
     site, result, snapshot = solve(paths, ["tools"])
     assert handles(site, snapshot, result) == rez_handles(paths, ["tools"])
@@ -353,6 +356,7 @@ def test_a_local_family_is_linked_only_when_it_is_touched(folder: Path, tmp_path
     local = tmp_path / "local"
     write(local, "lib", "3", "requires = ['mine']\n")
     write(local, "mine", "1")
+    let_settle(local)
     paths = [str(local), str(folder)]
     site, result, _ = solve(paths, ["base"])
     assert site.waves == 0
@@ -369,6 +373,7 @@ def test_a_local_tool_that_needs_what_is_published(folder: Path, tmp_path: Path)
     write(local, "tool", "1", "requires = ['missing']\n")
     write(local, "tool", "2", "requires = ['other-2', 'mine']\nvariants = [['base-2'], ['base-1']]\n")
     write(local, "mine", "1")
+    let_settle(local)
     paths = [str(local), str(folder)]
     site, result, snapshot = solve(paths, ["tool", "!base-3"])
     assert result.status == "solved" and site.waves == 1
@@ -409,13 +414,14 @@ def test_a_run_of_paths_by_the_variable(folder: Path, tmp_path: Path, monkeypatc
     second, local = tmp_path / "second", tmp_path / "local"
     write(second, "extra", "1")
     local.mkdir()
+    let_settle(second)
     publish([str(second), str(folder)], tmp_path / "encoded")
     monkeypatch.setenv(VARIABLE, os.pathsep.join([str(tmp_path / "encoded")]))
     for paths, is_used in (
         ([local, second, folder], True),
         ([second, folder, local], True),
+        ([second, local, folder], True),
         ([folder, second], False),
-        ([second, local, folder], False),
     ):
         site, result, _ = solve(list(map(str, paths)), ["extra", "base"])
         assert result.status == "solved" and (site.waves == 0) == is_used, paths
@@ -425,40 +431,60 @@ def generation(folder: Path) -> str:
     return (beside(str(folder)) / "current").read_text()
 
 
-def test_a_change_is_seen_and_saved(folder: Path) -> None:
-    publish([str(folder)], beside(str(folder)))
+def anew(folder: Path) -> None:
+    """Forget everything that a process knows."""
+    package_repository_manager.clear_caches()
+    forget_sites()
+    settle_news(folder)
+
+
+def settle_news(root: Path) -> None:
+    """Make what was written just now an hour old, so that it counts as settled; the rest stays as it is."""
+    now = time.time()
+    for number, path in enumerate([*sorted(root.rglob("*"), reverse=True), root]):
+        if now - path.stat().st_mtime < 600:
+            os.utime(path, (now - 3600 - number / 1000,) * 2)
+
+
+@pytest.mark.parametrize("kind", ["changed", "mirrored", "local", "parts"])
+def test_what_was_composed_is_kept_for_the_next_process(folder: Path, tmp_path: Path, kind: str) -> None:
+    paths = [str(folder)]
+    publish(paths, beside(str(folder)))
     before = generation(folder)
-    write(folder, "base", "3", "requires = ['other_base']\n")
-    write(folder, "other_base", "1")
-    _, result, _ = solve([str(folder)], ["base"])
-    assert result.resolved == [("other_base", "1", None), ("base", "3", None)]
-    assert generation(folder) != before
-
-
-def test_a_change_is_seen_where_nothing_can_be_saved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish([str(folder)], beside(str(folder)))
-    before = generation(folder)
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("rer_numba.generations.lock_target", refuse)
-    write(folder, "base", "4")
-    assert solve([str(folder)], ["base"])[1].resolved == [("base", "4", None)]
+    if kind == "changed":
+        write(folder, "base", "3", "requires = ['other_base']\n")
+        write(folder, "other_base", "1")
+    elif kind == "mirrored":
+        aside = tmp_path / "aside"
+        folder.rename(aside)
+        shutil.copytree(aside, folder)
+    else:
+        second = tmp_path / "second"
+        write(second, "lib", "3", "requires = ['base']\n")
+        paths.insert(0, str(second))
+        if kind == "parts":
+            let_settle(second)
+            publish([str(second)], beside(str(second)))
+    for waves in (1, 0, 0):
+        anew(tmp_path)
+        site, result, snapshot = solve(paths, ["app"])
+        assert (site.waves > 0) == (waves > 0)
+        assert handles(site, snapshot, result) == rez_handles(paths, ["app"])
     assert generation(folder) == before
+    write(folder, "base", "4", "requires = ['more']\n")
+    write(folder, "more", "1")
+    anew(tmp_path)
+    assert solve(paths, ["base"])[1].resolved == [("more", "1", None), ("base", "4", None)]
 
 
-def test_one_that_cannot_be_refreshed_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_family_is_all_that_is_read(folder: Path) -> None:
     publish([str(folder)], beside(str(folder)))
-    write(folder, "base", "4")
-
-    def fail(*args: Any) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("rer_numba.storage.refresh", fail)
-    with pytest.warns(RuntimeWarning, match="out of date and not used"):
-        site, result, _ = solve([str(folder)], ["base"])
-    assert result.resolved == [("base", "4", None)] and site.waves > 0
+    for version in range(4, 90):
+        write(folder, "base", str(version))
+    anew(folder)
+    site, result, _ = solve([str(folder)], ["app-2"])
+    assert result.resolved == [("base", "2", None), ("lib", "2", None), ("app", "2", None)]
+    assert read_packages(site) == ["base-2"]
 
 
 def test_a_damaged_one_is_not_used(folder: Path) -> None:

@@ -10,7 +10,8 @@ from rer_numba.paths.discover import Location, canonical_location, list_location
 from rer_numba.paths.loaders import find_loader
 from rer_numba.paths.read import FamilyPlaces, Place, Reading, read_families
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.sources import SourceFolder, Sources
+from rer_numba.paths.source_folder import SourceFolder
+from rer_numba.paths.sources import Sources
 from rer_numba.paths.workers import process_count, read_in_processes
 from rer_numba.progress import OnProgress, tell_nobody
 from rer_numba.schema import Tables

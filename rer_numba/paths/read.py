@@ -24,7 +24,7 @@ from rer_numba.facts import Facts
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.paths.discover import Entry, Family, FamilyListing, list_family
 from rer_numba.paths.settings import PathSettings
-from rer_numba.paths.sources import SourceFolder
+from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of, state_to_watch
 from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
 from rer_numba.version_order import version_key

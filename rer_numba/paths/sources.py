@@ -13,33 +13,9 @@ import numpy as np
 
 from rer_numba.facts import Numbered, offsets_of
 from rer_numba.paths.freshness import source_texts
+from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import FileState
 from rer_numba.schema import Tables
-
-
-@dataclass(frozen=True)
-class SourceFolder:
-    """A location, the folder of a family in it, or the file that holds all versions of a family.
-
-    Attributes
-    ----------
-    location : int
-        Number of the location.
-    name : str
-        The family; '' for the location itself.
-    extension : str
-        '' for a folder, 'py' or 'yaml' for a file.
-    state : FileState
-        Before it was read.
-    watched : tuple of (str, FileState)
-        Paths that decided what was found without a trace in `state`.
-    """
-
-    location: int
-    name: str
-    extension: str
-    state: FileState
-    watched: tuple[tuple[str, FileState], ...] = ()
 
 
 @dataclass

@@ -8,7 +8,7 @@ All others are loaded by rez, attribute by attribute, with errors where rez rais
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rez.serialise import FileFormat
@@ -16,12 +16,17 @@ from rez.utils.sourcecode import SourceCode
 
 from rer_numba.errors import VersionError
 from rer_numba.packages import BrokenValue, PackageData
-from rer_numba.partial import Listed, Listing
+from rer_numba.partial import Listed, Listing, Read
+from rer_numba.paths.states import state_to_watch
 from rer_numba.rez_bridge.load import attempt, late, package_of
+from rer_numba.rez_bridge.witness import Witness
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
 
 if TYPE_CHECKING:  # where everything is published nothing is read
+    from rer_numba.paths.settings import PathSettings
+    from rer_numba.paths.source_folder import SourceFolder
+    from rer_numba.paths.states import FileState
     from rer_numba.paths.static_package import StaticPackage
 
 _PLAIN = "filesystem.package"
@@ -37,38 +42,65 @@ class RezFinder:
     ----------
     repositories : sequence of (int, rez.package_repository.PackageRepository)
         In the order in which they are searched, with the number of the path of each.
+    open_paths : collection of int
+        Numbers of the paths that no tables answer for.
+    settings : PathSettings
+
+    Attributes
+    ----------
+    repositories, open_paths
     """
 
-    def __init__(self, repositories: Sequence[tuple[int, Any]]) -> None:
+    def __init__(
+        self, repositories: Sequence[tuple[int, Any]], open_paths: Collection[int], settings: PathSettings
+    ) -> None:
         self.repositories = repositories
+        self.open_paths = open_paths
+        self._settings = settings
 
-    def find(self, name: str) -> Listing:
+    def find(self, name: str, *, everywhere: bool) -> Listing:
         """List a family. Ports: rez.packages.iter_packages and _get_families (rez 3.4.0)."""
         found: dict[bytes, Listed] = {}
+        folders: list[SourceFolder] = []
+        lasts = True
         path = NONE
         try:
             families = []
             for path, place in self.repositories:
-                families.append((path, place, place.get_package_family(name)))
-            for path, place, family in families:
-                for resource in place.iter_packages(family) if family else ():
+                if everywhere or path in self.open_paths:
+                    witness = Witness.of(path, place, name, self._settings)
+                    families.append((path, place, place.get_package_family(name), witness))
+            for path, place, family, witness in families:
+                own = []
+                for number, resource in enumerate(place.iter_packages(family) if family else ()):
                     version = version_of(resource)
-                    found.setdefault(version_key(version), Listed(version, path, resource))
+                    state = None if witness is None else witness.state(version)
+                    own.append((version_key(version), Listed(version, path, number, resource, state)))
+                for key, listed in own:
+                    found.setdefault(key, listed)
+                lasts = lasts and witness is not None and witness.agrees([listed.version for _, listed in own])
+                folders += witness.folders if witness is not None else ()
         except VersionError as error:
             return Listing([], ("VersionError", str(error)), path)
         except Exception as error:  # noqa: BLE001 - whatever listing raises is raised by the solve that lists it
             return Listing([], BrokenValue.of(error), path)
-        return Listing(list(found.values()))
+        return Listing(list(found.values()), folders=folders if lasts else None)
 
-    def read(self, name: str, listed: Listed) -> PackageData:
+    def read(self, name: str, listed: Listed) -> Read:
         """Read a package."""
         resource = listed.resource
         static = _static(resource)
         if static is not None:
-            return static.package(name, listed.version, resource.filepath)
+            package = static.package(name, listed.version, resource.filepath)
+            return Read(package, _watched(resource, static) if listed.state is not None else None)
         if resource._repository.name() in KNOWN_TYPES:
-            return _loaded(name, listed)
-        return _by_attributes(name, listed)
+            return Read(_loaded(name, listed))
+        return Read(_by_attributes(name, listed))
+
+
+def _watched(resource: Any, static: StaticPackage) -> list[tuple[str, FileState]]:
+    """What tells the release time of a package that does not say it: its folder, where an old file may come to lie."""
+    return [] if static.has_timestamp else [(resource.path, state_to_watch(resource.path))]
 
 
 def version_of(resource: Any) -> str:

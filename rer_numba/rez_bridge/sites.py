@@ -30,20 +30,19 @@ from rez.config import config
 from rez.package_repository import package_repository_manager
 from rez.packages import Package
 
-from rer_numba.errors import RerError
-from rer_numba.options import SolveOptions
-from rer_numba.partial import Listed, Partial, unread_marks
+from rer_numba.partial import Listed, Part, Partial, unread_marks
+from rer_numba.paths.guard import Looks, Touches
 from rer_numba.paths.settings import PathSettings
 from rer_numba.reach import Reach, requires_of
 from rer_numba.reader import Reader
-from rer_numba.requirements import Requirement, RequirementList, is_valid_package_name
+from rer_numba.requirements import Requirement, is_valid_package_name
 from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
-from rer_numba.rez_bridge.published import VARIABLE, Published, published_for
+from rer_numba.rez_bridge.kept_tables import KeptTables
+from rer_numba.rez_bridge.published import VARIABLE, published_for
 from rer_numba.rez_bridge.watch import Watch
+from rer_numba.schema import NONE
 from rer_numba.snapshot import Snapshot
-from rer_numba.tell import warn_once
 from rer_numba.touched import Touched
-from rer_numba.version_order import Version, version_key
 from rer_numba.views import Views
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ _REMEMBERED = 16
 """How many sites a process keeps."""
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
-_LINKS_OF_PARTS = 2
-"""How often only those families of a published repository are linked that solves have come to; after that all."""
+_WAVES_BY_REACH = 8
+"""How often tables are composed of those families alone that requests can reach; after that of all."""
 
 _sites: dict[tuple[object, ...], Site] = {}
 _lock = RLock()
@@ -95,29 +94,37 @@ class SiteSnapshot(Snapshot):
     tables : Tables or Views
     partial : Partial
         What has been read, for these tables or before.
-    found : set of str, optional
-        Families that were found by then where nothing is published. None: the tables are those of a published
-        repository, as they are.
-    first_path : int
-        Number of the path of the first location.
+    part : Part, optional
+        Whose tables they are, as they are. None: they are composed of all that `partial` knows.
+    found : set of str
+        Families that the finder had found by then.
     """
 
     def __init__(
-        self, tables: Tables | Views, partial: Partial, found: set[str] | None = None, *, first_path: int = 0
+        self, tables: Tables | Views, partial: Partial, part: Part | None = None, found: Iterable[str] = ()
     ) -> None:
         super().__init__(tables)
         self.reader = Reader(self.views)
         self.partial = partial
-        self.is_whole = found is None
-        self._found = frozenset(found or ())
-        self._marked = frozenset() if found is None else frozenset(partial.unlisted)
-        self._first_path = first_path
-        self._unread = set() if found is None else unread_marks(self.views)
-        self.checked: set[int] = set()
+        self.part = part
+        self._found = frozenset(found)
+        self._unread = unread_marks(self.views)
 
     def lacks(self, name: str, found: set[str]) -> bool:
-        """Tell whether a family is missing in it: it is marked, or was found since somewhere else."""
-        return name in self._marked or (name in found and name not in self._found)
+        """Return whether a family is not as the paths have it: only marked, found since, or in another part."""
+        family = self.reader.family(name)
+        if family >= 0 and self.views.family_error[family] in self._unread:
+            return True
+        if name in found and name not in self._found:
+            return True
+        others = [part for part in self.partial.parts if part is not self.part]
+        return (self.part is not None or not self._has(family)) and any(part.has(name) for part in others)
+
+    def _has(self, family: int) -> bool:
+        if family < 0:
+            return False
+        first, last = self.views.family_package_offsets[family : family + 2]
+        return first < last or self.views.family_error[family] != NONE
 
     def name_of(self, package: int) -> tuple[str, str]:
         """(family, version as spelled) of a package."""
@@ -125,10 +132,13 @@ class SiteSnapshot(Snapshot):
 
     def path_of(self, package: int) -> int:
         """Number of the path that a package lies on."""
-        return self._first_path + self.views.package_location[package]
+        location = self.views.package_location[package]
+        return location if self.part is None else self.part.paths[location]
 
-    def unread(self, packages: list[int]) -> list[int]:
+    def unread(self, packages: Iterable[int]) -> list[int]:
         """Those of some packages that are only listed."""
+        if not self._unread:
+            return []
         errors, first_variant = self.views.variant_error, self.views.package_variant_offsets
         return [package for package in packages if errors[first_variant[package]] in self._unread]
 
@@ -146,7 +156,7 @@ class Site:
     snapshot : Snapshot
         What to solve from now.
     waves : int
-        How often tables have been made.
+        How often tables have been composed.
     """
 
     def __init__(self, paths: Sequence[str], settings: PathSettings) -> None:
@@ -156,38 +166,47 @@ class Site:
         self._settings = settings
         self._repositories = [package_repository_manager.get_repository(path) for path in self.paths]
         self._watches = [Watch(path, place) for path, place in zip(self.paths, self._repositories, strict=True)]
-        self._published = published_for(list(map(_location, self._repositories)), settings)
+        self._looks = Looks()
+        self._roots: dict[str, None] = {}
+        self._found: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
-        """Nothing is read; the largest published repository is solved from as it is."""
-        answered = {path for one in self._published for path in one.paths}
-        seen: set[tuple[Any, ...]] = set()
-        open_paths = []
-        for number, place in enumerate(self._repositories):
-            if number not in answered and place.uid not in seen:
-                open_paths.append((number, place))
-            seen.add(place.uid)
-        self._finder = RezFinder(open_paths)
-        encoded = [one.encoded for one in self._published]
-        self._links = 0
-        self._found: set[str] = set()
-        self._partial = Partial(self._finder, [place.location for place in self._repositories], encoded)
-        if self._published:
-            largest = self._published[0]
-            self.snapshot = SiteSnapshot(largest.views, self._partial, first_path=largest.paths.start)
-        else:
+        """Nothing is read; one of the parts is solved from as it is, where that is possible."""
+        published = published_for(list(map(_location, self._repositories)), self._settings)
+        answered = {path for one in published for path in one.answers}
+        places = self._distinct_repositories()
+        open_paths = {number for number, _ in places} - answered
+        self._finder = RezFinder(places, open_paths, self._settings)
+        self._kept = KeptTables(self.paths, self._repositories, self._settings, published)
+        self._kept_part = self._kept.part()
+        known = () if self._kept_part is None else self._kept_part.names()
+        parts = [Part(one.repository.views, one.paths, known) for one in published]
+        first = next((part for part in parts if part.is_whole), None) if self._kept_part is None else self._kept_part
+        if self._kept_part is not None:
+            parts.insert(0, self._kept_part)
+        locations = [place.location for place in self._repositories]
+        self._partial = Partial(self._finder, locations, parts, is_answered=not open_paths)
+        self._reach = None if parts else Reach(self._partial)
+        if first is None:
             self._link()
-        self._reach = None if self._published else Reach(self._partial)
+        else:
+            self.snapshot = SiteSnapshot(first.views, self._partial, first)
+
+    def _distinct_repositories(self) -> list[tuple[int, Any]]:
+        """rez's repositories with the numbers of their paths; of one that comes twice the first."""
+        found: dict[tuple[Any, ...], tuple[int, Any]] = {}
+        for number, place in enumerate(self._repositories):
+            found.setdefault(place.uid, (number, place))
+        return list(found.values())
 
     def _link(self) -> None:
         self.waves += 1
-        self._links += 1
-        self._partial.uses_whole_base = self._links > _LINKS_OF_PARTS
-        self.snapshot = SiteSnapshot(self._partial.tables(), self._partial, self._found)
+        roots = self._roots if self.waves <= _WAVES_BY_REACH else None
+        self.snapshot = SiteSnapshot(self._partial.tables(roots), self._partial, None, self._found)
 
     def is_current(self) -> bool:
-        """Tell whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
+        """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
         if not all(watch.is_current() for watch in self._watches):
             return False
         others = {number for number, place in self._finder.repositories if place.name() != "filesystem"}
@@ -197,7 +216,7 @@ class Site:
 
     def _lists_as_before(self, name: str, packages: Iterable[Listed], numbers: set[int]) -> bool:
         """List a family again where rez does so for each solve; the objects must be the same ones."""
-        now = [listed for listed in self._finder.find(name).packages if listed.path in numbers]
+        now = [listed for listed in self._finder.find(name, everywhere=True).packages if listed.path in numbers]
         before = [listed for listed in packages if listed.path in numbers]
         return len(now) == len(before) and all(
             one.resource is other.resource for one, other in zip(now, before, strict=True)
@@ -216,55 +235,15 @@ class Site:
         with self._lock:
             if self._reach is not None:
                 if self._reach.begin(request):
+                    self._take_in(one.name for one in request)
                     self._link()
                 return
             names = [one.name for one in request]
             for name in names:
                 self._list(name)
-            if self._must_link(names):
-                if self._published and not self._links:
-                    self._rehearse(list(request))
+            if any(self.snapshot.lacks(name, self._found) for name in names):
+                self._take_in(names)
                 self._link()
-
-    def _must_link(self, names: list[str]) -> bool:
-        """Tell whether a solve that begins with these families would come to nothing."""
-        if not any(self.snapshot.lacks(name, self._found) for name in names):
-            return False
-        # a solve of what is published tells which families are needed, if it gets anywhere
-        return not self.snapshot.is_whole or not all(map(self._published[0].encoded.has, names))
-
-    def _rehearse(self, request: list[Requirement]) -> None:
-        """List the published families that a solve will probably come to, which costs less than to link all.
-
-        In the place of a family that is not published stands what its newest package requires.
-        """
-        has = self._published[0].encoded.has
-        wanted = RequirementList(())
-        for one in request:
-            for stand_in in (one,) if has(one.name) else self._newest_requires(one):
-                more = RequirementList([*wanted, stand_in])
-                wanted = wanted if more.conflict else more
-        known = RequirementList([one for one in wanted if has(one.name)])
-        solve = self.snapshot.begin(known, SolveOptions(), self.paths)
-        try:
-            solve.run()
-            names = [one for one in solve.touched().families if isinstance(one, int)]
-        finally:
-            solve.close()
-        for name in names:
-            self._list(self.snapshot.reader.family_name(name))
-
-    def _newest_requires(self, one: Requirement) -> list[Requirement]:
-        """What the first variant of the newest package of a family requires, if that has been read."""
-        listing = self._partial.listings.get(one.name)
-        rows = [
-            (version_key(listed.version), row)
-            for row, listed in enumerate(listing.packages if listing else ())
-            if one.range is not None and one.range.contains_version(Version(listed.version))
-        ]
-        package = self._partial.package(one.name, max(rows)[1]) if rows and not one.conflict else None
-        variants = requires_of(package) if package is not None else []
-        return [requirement for group in variants[:1] for some in group.values() for requirement in some]
 
     def settle(self, snapshot: Snapshot, touched: Touched) -> bool:
         """Look at what a solve touched.
@@ -286,35 +265,52 @@ class Site:
             if snapshot is not self.snapshot:
                 return True  # another thread has read more
             assert isinstance(snapshot, SiteSnapshot)
-            names = [one if isinstance(one, str) else snapshot.reader.family_name(one) for one in touched.families]
+            name_of = snapshot.reader.family_name
+            names = [one if isinstance(one, str) else name_of(one) for one in touched.families]
             packages = [*touched.packages, *touched.hidden]
-            stale = self._stale(snapshot, names, packages)
-            if stale is not None:
-                self._refresh(stale)
-                return True
             for name in names:
                 self._list(name)
-            is_short = any(snapshot.lacks(name, self._found) for name in names)
-            if self._read(snapshot, packages) or is_short:
+            touches = Touches(snapshot.views, names, packages, name_of)
+            stale = self._looks.stale_families(snapshot.views, self._settings, touches, self._is_own)
+            self._read_stale(stale, snapshot, touches)
+            short = [name for name in names if snapshot.lacks(name, self._found)]
+            if self._read(snapshot, packages) or short or stale:
+                self._take_in(names)
                 self._link()
                 return True
+            self._keep()
             return False
+
+    def _take_in(self, names: Iterable[str]) -> None:
+        """Compose tables for these families too from now on."""
+        self._roots.update(dict.fromkeys(names))
+
+    def _is_own(self, name: str) -> bool:
+        return self._partial.is_own(name)
+
+    def _keep(self) -> None:
+        """Keep what was composed for the next process, if it says anything new."""
+        if self.snapshot.part is None and self._kept.may_keep(self._partial.progress):
+            self._kept.keep(self._partial.tables(self._roots, to_keep=True), self._partial.progress)
 
     # --- reading
 
     def _list(self, name: str) -> bool:
-        """List a family; tell whether anything was found that is not published."""
+        """List a family where nothing answers for it; return whether anything was found."""
         if name in self._partial.listings or not is_valid_package_name(name):
             return False
+        if self._kept_part is not None and self._kept_part.has(name):
+            return False  # on all paths: what has changed since is stale
         found = self._partial.find(name)
         if found:
             self._found.add(name)
-            if self._published:
+            self._looks.forget(name)
+            if self._reach is None:
                 self._read_overlay(name)
         return found
 
     def _read_overlay(self, name: str) -> None:
-        """Read a small family beside published ones at once, and those that it mentions: linking costs more."""
+        """Read a small family beside published ones at once, and list those that it mentions: this saves solves."""
         rows = range(len(self._partial.listings[name].packages))
         if len(rows) > _SMALL_FAMILY:
             return
@@ -324,44 +320,36 @@ class Site:
         for other in dict.fromkeys(other for variant in variants for other in variant):
             self._list(other)
 
+    def _read_stale(self, stale: list[str], snapshot: SiteSnapshot, touches: Touches) -> None:
+        """List families anew, and read those packages of them that a solve has touched, or that are new."""
+        touched = {name: packages for name, _, packages in touches.by_family()} if stale else {}
+        for name in stale:
+            before = {version for part in self._partial.parts for version in part.versions(name)}
+            self._partial.find_everywhere(name)
+            self._looks.forget(name)
+            self._found.add(name)
+            listed = [one.version for one in self._partial.listings[name].packages]
+            new = [version for version in listed if version not in before]
+            again = [snapshot.reader.package_version(package) for package in touched.get(name, ())]
+            for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
+                self._partial.read_version(name, version)
+
     def _read(self, snapshot: SiteSnapshot, packages: list[int]) -> bool:
-        """Read those packages that are only listed; tell whether there were any."""
+        """Read those packages that are only listed; return whether there were any."""
         touched: dict[str, list[str]] = {}
         for package in snapshot.unread(packages):
             name, version = snapshot.name_of(package)
             touched.setdefault(name, []).append(version)
-            self._partial.read_version(name, version)
+        for name, versions in touched.items():
+            if snapshot.part is not None and snapshot.part is self._kept_part:
+                versions.extend(self._kept_part.versions(name))
+                self._partial.find_everywhere(name)
+                self._found.add(name)
+            for version in versions:
+                self._partial.read_version(name, version)
         if touched and self._reach is not None:
             self._reach.go_on(touched)
         return bool(touched)
-
-    # --- published repositories
-
-    def _stale(self, snapshot: SiteSnapshot, names: list[str], packages: list[int]) -> Published | None:
-        """A published repository that is not what it was, as far as a solve saw it."""
-        packages = [package for package in packages if package not in snapshot.checked]
-        for number, one in enumerate(self._published):
-            if not snapshot.is_whole:
-                own = self._packages_in(one, snapshot, packages)
-            else:
-                own = [] if number else packages
-            if one.stale_path(names, own) is not None:
-                return one
-        snapshot.checked.update(packages)
-        return None
-
-    def _packages_in(self, one: Published, snapshot: SiteSnapshot, packages: list[int]) -> list[int]:
-        """The packages of linked tables that came from a published repository, as its own rows."""
-        rows = [one.row(*snapshot.name_of(package)) for package in packages if snapshot.path_of(package) in one.paths]
-        return [row for row in rows if row is not None]
-
-    def _refresh(self, one: Published) -> None:
-        try:
-            one.refresh()
-        except (OSError, RerError) as error:
-            warn_once(f"rer-numba: {one.repository.path} is out of date and not used: {error}")
-            self._published.remove(one)
-        self._begin()
 
     # --- rez's objects
 

@@ -107,8 +107,8 @@ def repositories() -> list[Facts]:
     for one in published_for(locations, PathSettings.from_rez()):
         settings = one.repository.path_settings
         assert settings is not None
-        changed = len(Freshness(one.views, settings).changed_families(RELEASE, lambda *_: None))
-        for number in one.paths:
+        changed = len(Freshness(one.repository.views, settings).changed_families(RELEASE, lambda *_: None))
+        for number in one.answers:
             rows[number].update(file=one.repository.file, changed=changed)
     return rows
 
