@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from rer_numba._version import __version__
 from rer_numba.hashing import blake2b
 from rer_numba.locks import is_litter, remove_file, temporary_name
-from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, FORMATS
+from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR
 from rer_numba.user_cache import (
     NO_WAIT,
     OPEN_FLAGS,
@@ -101,7 +101,7 @@ def _parsed(data: memoryview) -> ComposedFile | None:
     """The content of a file; None if it is damaged."""
     start = len(MAGIC) + 8
     length = int.from_bytes(data[len(MAGIC) : start], "little")
-    if data[: len(MAGIC)] != MAGIC or length > min(_LONGEST_HEADER, len(data) - start):
+    if bytes(data[: len(MAGIC)]) != MAGIC or length > min(_LONGEST_HEADER, len(data) - start):
         return None
     body = data[_aligned(start + length) :]
     try:
@@ -150,8 +150,11 @@ def write(name: str, views: Views, entries: Mapping[str, Any]) -> bool:
 
 
 def _fill(file: BinaryIO, views: Views, entries: Mapping[str, Any]) -> None:
-    places, pieces, end = {}, [], 0
-    for column, view in zip(COLUMNS, views, strict=True):
+    places: dict[str, tuple[int, int]] = {}
+    pieces: list[memoryview[int] | bytes] = []
+    end = 0
+    columns: list[memoryview[int]] = list(views)
+    for column, view in zip(COLUMNS, columns, strict=True):
         places[column.name] = (end, len(view))
         pieces.append(view.cast("B") if len(view) else b"")
         pieces.append(bytes(_aligned(end + view.nbytes) - end - view.nbytes))

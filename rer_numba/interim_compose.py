@@ -21,7 +21,16 @@ class Composed(NamedTuple):
 
 
 def compose(
-    parts: Any, draft: Any, *, roots: Any, left_out: Any, locations: Any, folders: Any, family_errors: Any, mark: Any, listed: Any
+    parts: Any,
+    draft: Any,
+    *,
+    roots: Any,
+    left_out: Any,
+    locations: Any,
+    folders: Any,
+    family_errors: Any,
+    mark: Any,
+    listed: Any,
 ) -> Composed:
     from rer_numba.partial import PATH_SHIFT
 
@@ -35,12 +44,15 @@ def compose(
         rows = np.flatnonzero(stays[facts.packages["name"]]) if len(stays) else np.zeros(0, np.int64)
         starts = offsets_of(facts.packages["variants"])
         variants = rows_of(starts[rows], facts.packages["variants"][rows])
-        own = Facts(**{
-            **vars(facts),
-            "packages": {fact: column[rows] for fact, column in facts.packages.items()},
-            "requires": _picked(facts.requires, variants), "building": _picked(facts.building, variants),
-            "family_errors": dict(facts.family_errors),
-        })
+        own = Facts(
+            **{
+                **vars(facts),
+                "packages": {fact: column[rows] for fact, column in facts.packages.items()},
+                "requires": _picked(facts.requires, variants),
+                "building": _picked(facts.building, variants),
+                "family_errors": dict(facts.family_errors),
+            }
+        )
     all_parts = [own]
     sources = Sources(list(locations))
     unsure = FileState(0, UNSURE, 0)

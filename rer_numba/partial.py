@@ -119,20 +119,19 @@ class Part:
     tables : Tables or Views
     paths : sequence of int
         Number of the path of each of their locations; NONE for a location that is none of the paths.
-    left_out : iterable of str
-        Families that must not be taken from here.
 
     Attributes
     ----------
+    paths : tuple of int
     views : Views
     lookup : Lookup
     """
 
-    def __init__(self, tables: Tables | Views, paths: Sequence[int], left_out: Iterable[str] = ()) -> None:
+    def __init__(self, tables: Tables | Views, paths: Sequence[int]) -> None:
         self.views = views_of(tables)
         self.paths = tuple(paths)
         self.lookup = Lookup(self.views)
-        self._left_out = {*left_out, *self._from_elsewhere()}
+        self._left_out = set(self._from_elsewhere())
         self._unread = unread_marks(self.views)
 
     def _from_elsewhere(self) -> Iterator[str]:
@@ -150,9 +149,9 @@ class Part:
         """Whether every family may be taken from here, and lies on the paths."""
         return not self._left_out and NONE not in self.paths
 
-    def leave_out(self, name: str) -> None:
-        """Take a family from elsewhere from now on."""
-        self._left_out.add(name)
+    def leave_out(self, *names: str) -> None:
+        """Take families from elsewhere from now on."""
+        self._left_out.update(names)
 
     def family(self, name: str) -> int:
         """The family with this name, if it is to be taken from here and is complete; or NONE."""

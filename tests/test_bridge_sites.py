@@ -19,6 +19,7 @@ from rez.package_repository import package_repository_manager
 from rez.solver import Solver, SolverStatus
 from rez.version import Requirement
 
+from rer_numba.assembly import AssembledSnapshot
 from rer_numba.errors import PackageRequestError
 from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PackageData
@@ -28,7 +29,7 @@ from rer_numba.repository import Repository
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.rez_bridge.published import FOLDER, VARIABLE
-from rer_numba.rez_bridge.sites import Site, SiteSnapshot, forget_sites, site_of
+from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.touched import Touched
 from tests.oracle import Answer, RezOracle, _rez_filter
 from tests.random_cases import random_case
@@ -53,7 +54,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def solve(
     paths: Sequence[str], requests: Sequence[str], options: SolveOptions | None = None, *, prepared: bool = True
-) -> tuple[Site, SolveResult, SiteSnapshot]:
+) -> tuple[Site, SolveResult, AssembledSnapshot]:
     """Solve as the bridge does: until nothing that was touched is missing."""
     merged = parse_requests(requests)
     assert not merged.conflict
@@ -73,7 +74,7 @@ def solve(
     raise AssertionError("it never settles")
 
 
-def handles(site: Site, snapshot: SiteSnapshot, result: SolveResult) -> list[str]:
+def handles(site: Site, snapshot: AssembledSnapshot, result: SolveResult) -> list[str]:
     """The handles of a result, as JSON, which keeps the order of keys."""
     rows = {}
     for variant in range(len(snapshot.tables.variant_package)):
@@ -258,8 +259,8 @@ def test_packages_that_were_looked_at_for_another_reason(folder: Path) -> None:
 
 def test_an_orderer_by_time_sees_whole_families(folder: Path) -> None:
     """rez reads the release times of all packages of a family, also of those out of range."""
-    for version, time in (("1", 10), ("2", 30), ("3", 20)):
-        write(folder, "base", version, f"timestamp = {time}\n")
+    for version, released in (("1", 10), ("2", 30), ("3", 20)):
+        write(folder, "base", version, f"timestamp = {released}\n")
     orderer = {"type": "soft_timestamp", "timestamp": 25, "rank": 0}
     options = SolveOptions(package_orderers=[orderer])
     for requests in (["base"], ["base-1|2"], ["base", "!base-3"]):

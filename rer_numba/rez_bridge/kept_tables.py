@@ -23,18 +23,15 @@ class KeptTables:
 
     Parameters
     ----------
-    paths : sequence of str
     repositories : sequence of rez.package_repository.PackageRepository
-        Of each path.
+        rez's, of each path.
     settings : PathSettings
     published : sequence of Published
         That answer for some of the paths: another content of one of them, and what was kept is of no use.
     """
 
-    def __init__(
-        self, paths: Sequence[str], repositories: Sequence[Any], settings: PathSettings, published: Sequence[Published]
-    ) -> None:
-        self._n_paths = len(paths)
+    def __init__(self, repositories: Sequence[Any], settings: PathSettings, published: Sequence[Published]) -> None:
+        self._n_paths = len(repositories)
         self._may_keep = all(place.name() == "filesystem" for place in repositories)
         self._progress = -1
         self._written = -_PAUSE

@@ -1,0 +1,304 @@
+"""Tables that answer for package paths, put together as far as solves reach.
+
+An `Assembly` stands for a list of package paths. What parts answer for, tables that were encoded before, is taken from
+there; all other paths are looked at by a finder, family by family, and so is what has changed since a part was encoded.
+The way to use one::
+
+    assembly.prepare(request)
+    while True:
+        snapshot = assembly.snapshot
+        ... solve on it ...
+        if not assembly.settle(snapshot, touched(session)):
+            break
+
+Invariants
+----------
+- What a solve touched and `settle` returned False for is what the finder and the folders say now.
+- Nothing is listed or read that no solve has touched, but for small families beside those that it has.
+- Where a single part answers for everything that a solve touches, it is solved from as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from threading import RLock
+from typing import TYPE_CHECKING, Protocol
+
+from rer_numba.partial import Finder, Part, Partial, unread_marks
+from rer_numba.paths.guard import Looks, Touches
+from rer_numba.paths.settings import PathSettings
+from rer_numba.reach import Reach, requires_of
+from rer_numba.reader import Reader
+from rer_numba.requirements import Requirement, is_valid_package_name
+from rer_numba.schema import NONE
+from rer_numba.snapshot import Snapshot
+from rer_numba.touched import Touched
+from rer_numba.views import Views
+
+if TYPE_CHECKING:
+    from rer_numba.schema import Tables
+
+_SMALL_FAMILY = 50
+"""How many packages are read without a solve that needs them."""
+_WAVES_BY_REACH = 8
+"""How often tables are composed of those families alone that requests can reach; after that of all."""
+
+
+class Keeper(Protocol):
+    """Keeps composed tables for the processes that follow."""
+
+    def part(self) -> Part | None:
+        """Tables for all paths, of the families that solves of other processes have reached."""
+
+    def may_keep(self, progress: int) -> bool:
+        """Return whether it is time to keep tables again that have come so far."""
+
+    def keep(self, views: Views, progress: int) -> None:
+        """Keep tables. Nothing raises."""
+
+
+class AssembledSnapshot(Snapshot):
+    """A snapshot that knows where its packages lie, and which of them are not read.
+
+    Parameters
+    ----------
+    tables : Tables or Views
+    partial : Partial
+        What has been read, for these tables or before.
+    part : Part, optional
+        Whose tables they are, as they are. None: they are composed of all that `partial` knows.
+    found : set of str
+        Families that the finder had found by then.
+    """
+
+    def __init__(
+        self, tables: Tables | Views, partial: Partial, part: Part | None = None, found: Iterable[str] = ()
+    ) -> None:
+        super().__init__(tables)
+        self.reader = Reader(self.views)
+        self.partial = partial
+        self.part = part
+        self._found = frozenset(found)
+        self._unread = unread_marks(self.views)
+
+    def lacks(self, name: str, found: set[str]) -> bool:
+        """Return whether a family is not as the paths have it: only marked, found since, or in another part."""
+        family = self.reader.family(name)
+        if family >= 0 and self.views.family_error[family] in self._unread:
+            return True
+        if name in found and name not in self._found:
+            return True
+        others = [part for part in self.partial.parts if part is not self.part]
+        return (self.part is not None or not self._has(family)) and any(part.has(name) for part in others)
+
+    def _has(self, family: int) -> bool:
+        if family < 0:
+            return False
+        first, last = self.views.family_package_offsets[family : family + 2]
+        return first < last or self.views.family_error[family] != NONE
+
+    def name_of(self, package: int) -> tuple[str, str]:
+        """(family, version as spelled) of a package."""
+        return self.reader.package_family_name(package), self.reader.package_version(package)
+
+    def path_of(self, package: int) -> int:
+        """Number of the path that a package lies on."""
+        location = self.views.package_location[package]
+        return location if self.part is None else self.part.paths[location]
+
+    def unread(self, packages: Iterable[int]) -> list[int]:
+        """Those of some packages that are only listed."""
+        if not self._unread:
+            return []
+        errors, first_variant = self.views.variant_error, self.views.package_variant_offsets
+        return [package for package in packages if errors[first_variant[package]] in self._unread]
+
+
+class Assembly:
+    """See the head of this module. May be used from several threads.
+
+    Parameters
+    ----------
+    locations : sequence of str
+        The paths, as the finder spells them.
+    parts : sequence of Part
+        Tables that answer for some of the paths; no two for the same one.
+    finder : Finder
+        Knows the paths by their places in `locations`.
+    settings : PathSettings
+        How folders are read.
+    keeper : Keeper
+    is_answered : bool
+        The parts answer for all paths.
+
+    Attributes
+    ----------
+    snapshot : AssembledSnapshot
+        What to solve from now.
+    partial : Partial
+        What has been read.
+    waves : int
+        How often tables have been composed.
+    """
+
+    def __init__(
+        self,
+        locations: Sequence[str],
+        parts: Sequence[Part],
+        finder: Finder,
+        settings: PathSettings,
+        keeper: Keeper,
+        *,
+        is_answered: bool,
+    ) -> None:
+        self.waves = 0
+        self._lock = RLock()
+        self._settings = settings
+        self._keeper = keeper
+        self._looks = Looks()
+        self._roots: dict[str, None] = {}
+        self._found: set[str] = set()
+        self._kept_part = keeper.part()
+        whole = next((part for part in parts if part.is_whole), None)
+        if self._kept_part is not None:
+            whole = self._kept_part
+            for part in parts:
+                part.leave_out(*whole.names())
+            parts = [whole, *parts]
+        self.partial = Partial(finder, locations, parts, is_answered=is_answered)
+        self._reach = None if parts else Reach(self.partial)
+        if whole is None:
+            self._compose()
+        else:
+            self.snapshot = AssembledSnapshot(whole.views, self.partial, whole)
+
+    def _compose(self) -> None:
+        self.waves += 1
+        roots = self._roots if self.waves <= _WAVES_BY_REACH else None
+        self.snapshot = AssembledSnapshot(self.partial.tables(roots), self.partial, None, self._found)
+
+    # --- around a solve
+
+    def prepare(self, request: Iterable[Requirement]) -> None:
+        """Read what a solve of a request will look at first. Saves solves that would come to nothing.
+
+        Parameters
+        ----------
+        request : iterable of Requirement
+            Merged.
+        """
+        with self._lock:
+            if self._reach is not None:
+                if self._reach.begin(request):
+                    self._take_in(one.name for one in request)
+                    self._compose()
+                return
+            names = [one.name for one in request]
+            for name in names:
+                self._list(name)
+            if any(self.snapshot.lacks(name, self._found) for name in names):
+                self._take_in(names)
+                self._compose()
+
+    def settle(self, snapshot: Snapshot, touched: Touched) -> bool:
+        """Look at what a solve touched.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            That was solved from.
+        touched : Touched
+            Of the solve, however it ended, and whatever else it has looked at: all packages of a family whose release
+            times decided about their order.
+
+        Returns
+        -------
+        bool
+            Something was missing, hidden by another path, or stale. `snapshot` is another one: solve again.
+        """
+        with self._lock:
+            if snapshot is not self.snapshot:
+                return True  # another thread has read more
+            assert isinstance(snapshot, AssembledSnapshot)
+            name_of = snapshot.reader.family_name
+            names = [one if isinstance(one, str) else name_of(one) for one in touched.families]
+            packages = [*touched.packages, *touched.hidden]
+            for name in names:
+                self._list(name)
+            touches = Touches(snapshot.views, names, packages, name_of)
+            stale = self._looks.stale_families(snapshot.views, self._settings, touches, self.partial.is_own)
+            self._read_stale(stale, snapshot, touches)
+            short = [name for name in names if snapshot.lacks(name, self._found)]
+            if self._read(snapshot, packages) or short or stale:
+                self._take_in(names)
+                self._compose()
+                return True
+            self._keep()
+            return False
+
+    def _take_in(self, names: Iterable[str]) -> None:
+        """Compose tables for these families too from now on."""
+        self._roots.update(dict.fromkeys(names))
+
+    def _keep(self) -> None:
+        """Keep what was composed for the next process, if it says anything new."""
+        if self.snapshot.part is None and self._keeper.may_keep(self.partial.progress):
+            self._keeper.keep(self.partial.tables(self._roots, to_keep=True), self.partial.progress)
+
+    # --- reading
+
+    def _list(self, name: str) -> bool:
+        """List a family where nothing answers for it; return whether anything was found."""
+        if name in self.partial.listings or not is_valid_package_name(name):
+            return False
+        if self._kept_part is not None and self._kept_part.has(name):
+            return False  # on all paths: what has changed since is stale
+        found = self.partial.find(name)
+        if found:
+            self._found.add(name)
+            self._looks.forget(name)
+            if self._reach is None:
+                self._read_overlay(name)
+        return found
+
+    def _read_overlay(self, name: str) -> None:
+        """Read a small family beside published ones at once, and list those that it mentions: this saves solves."""
+        rows = range(len(self.partial.listings[name].packages))
+        if len(rows) > _SMALL_FAMILY:
+            return
+        self.partial.read(name, rows)
+        packages = [self.partial.package(name, row) for row in rows]
+        variants = [variant for package in packages if package is not None for variant in requires_of(package)]
+        for other in dict.fromkeys(other for variant in variants for other in variant):
+            self._list(other)
+
+    def _read_stale(self, stale: list[str], snapshot: AssembledSnapshot, touches: Touches) -> None:
+        """List families anew, and read those packages of them that a solve has touched, or that are new."""
+        touched = {name: packages for name, _, packages in touches.by_family()} if stale else {}
+        for name in stale:
+            before = {version for part in self.partial.parts for version in part.versions(name)}
+            self.partial.find_everywhere(name)
+            self._looks.forget(name)
+            self._found.add(name)
+            listed = [one.version for one in self.partial.listings[name].packages]
+            new = [version for version in listed if version not in before]
+            again = [snapshot.reader.package_version(package) for package in touched.get(name, ())]
+            for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
+                self.partial.read_version(name, version)
+
+    def _read(self, snapshot: AssembledSnapshot, packages: list[int]) -> bool:
+        """Read those packages that are only listed; return whether there were any."""
+        touched: dict[str, list[str]] = {}
+        for package in snapshot.unread(packages):
+            name, version = snapshot.name_of(package)
+            touched.setdefault(name, []).append(version)
+        for name, versions in touched.items():
+            if snapshot.part is not None and snapshot.part is self._kept_part:
+                versions.extend(self._kept_part.versions(name))
+                self.partial.find_everywhere(name)
+                self._found.add(name)
+            for version in versions:
+                self.partial.read_version(name, version)
+        if touched and self._reach is not None:
+            self._reach.go_on(touched)
+        return bool(touched)
