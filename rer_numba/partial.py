@@ -27,8 +27,9 @@ from rer_numba.schema import NONE, Tables
 from rer_numba.views import Views, tables_of, views_of
 
 if TYPE_CHECKING:  # where everything is published nothing is linked, and numpy is not needed
-    from rer_numba.encode import FactsDraft
-    from rer_numba.facts import Error, Facts
+    from rer_numba.draft import FactsDraft
+    from rer_numba.facts import Facts
+    from rer_numba.numbered import Error
 
 UNREAD = "UnreadError"
 """The type of both marks. No solve that counts ever ends with it."""
@@ -172,7 +173,7 @@ class Partial:
 
     @cached_property
     def _draft(self) -> FactsDraft:
-        from rer_numba.encode import FactsDraft
+        from rer_numba.draft import FactsDraft
 
         return FactsDraft()
 
@@ -211,7 +212,7 @@ class Partial:
         return bool(wanted)
 
     def _add(self, package: PackageData, listed: Listed, given: int) -> None:
-        from rer_numba.encode import Source
+        from rer_numba.draft import Source
 
         self._draft.add(package, given, Source(listed.path, NONE, NONE, NONE))
 
