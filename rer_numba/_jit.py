@@ -17,6 +17,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable
+from itertools import accumulate
 from time import perf_counter_ns
 from typing import Any
 
@@ -274,45 +275,44 @@ def _read_field(context: Any, builder: Any, bundle_type: PointerBundle, bundle: 
     return builder.inttoptr(address, context.get_value_type(bundle_type.pointers[place]))
 
 
-def _bundle_at(bundle_type: PointerBundle, first: int) -> Any:
-    """An intrinsic: the table of addresses -> the bundle whose first address stands at place `first`."""
+def _bundles_at(bundle_types: list[PointerBundle]) -> Any:
+    """An intrinsic: the table of addresses -> all bundles, whose addresses stand in it one bundle after the other."""
+    places = list(accumulate((len(one.fields) for one in bundle_types), initial=0))
 
     @intrinsic
     def read(typingctx: Any, addresses: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.gep(args[0], [ir.Constant(ir.IntType(64), first)])
+            word = ir.IntType(64)
+            found = [builder.gep(args[0], [ir.Constant(word, first)]) for first in places[:-1]]
+            return context.make_tuple(builder, signature.return_type, found)
 
-        return bundle_type(types.CPointer(types.int64)), codegen
+        return types.Tuple(bundle_types)(types.CPointer(types.int64)), codegen
 
     return read
 
 
-def export_ir(
-    enter: Callable[..., Any],
-    columns: tuple[type, list[str]],
-    work: tuple[type, list[str]],
-    rows: tuple[type, list[str]],
-) -> tuple[str, str]:
-    """The LLVM IR of ``enter(columns, work, rows)`` as a C function ``int64 (int64 *addresses)``.
+def export_ir(enter: Callable[..., Any], *bundles: tuple[type, list[str]]) -> tuple[str, str]:
+    """The LLVM IR of ``enter(*bundles)`` as a C function ``int64 (int64 *addresses)``.
 
     Parameters
     ----------
     enter : kernel
-        Takes the three bundles, gives a status.
-    columns, work, rows : (NamedTuple class, dtypes of its fields)
-        Their addresses stand one after the other in the table.
+        Takes the bundles, gives a status.
+    *bundles : (NamedTuple class, dtypes of its fields)
+        Their addresses stand one after the other in the table. Bundles of one class are of one type.
 
     Returns
     -------
     (ir, symbol)
         `symbol` is the name of the C function in the IR.
     """
-    read_columns = _bundle_at(PointerBundle(*columns), 0)
-    read_work = _bundle_at(PointerBundle(*work), len(columns[1]))
-    read_rows = _bundle_at(PointerBundle(*rows), len(columns[1]) + len(work[1]))
+    known: dict[type, PointerBundle] = {}
+    for bundle, dtypes in bundles:
+        known.setdefault(bundle, PointerBundle(bundle, dtypes))
+    read = _bundles_at([known[bundle] for bundle, _ in bundles])
 
     @numba.cfunc(types.int64(types.CPointer(types.int64)), **_OPTIONS)
     def entry(addresses: Any) -> Any:
-        return enter(read_columns(addresses), read_work(addresses), read_rows(addresses))
+        return enter(*read(addresses))
 
     return entry.inspect_llvm(), entry.native_name

@@ -21,7 +21,6 @@ from rer_numba import schema
 from rer_numba.errors import RepositoryLimitError
 from rer_numba.facts import (
     Facts,
-    Numbered,
     Requires,
     inverse,
     join,
@@ -32,6 +31,7 @@ from rer_numba.facts import (
 )
 from rer_numba.garbage import no_collection
 from rer_numba.masks import set_bit_ranges
+from rer_numba.numbered import Numbered
 from rer_numba.requires_columns import Numbers, requires_columns
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EPHEMERAL, NONE, IntArray, Tables
 from rer_numba.selection import select

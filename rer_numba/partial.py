@@ -29,8 +29,8 @@ from rer_numba.schema import NONE
 from rer_numba.views import Views, views_of
 
 if TYPE_CHECKING:  # where everything is published nothing is linked
-    from rer_numba.encode import FactsDraft
-    from rer_numba.facts import Error
+    from rer_numba.draft import FactsDraft
+    from rer_numba.numbered import Error
     from rer_numba.paths.source_folder import SourceFolder
     from rer_numba.paths.states import FileState
     from rer_numba.schema import Tables
@@ -123,6 +123,8 @@ class Part:
     Attributes
     ----------
     paths : tuple of int
+    left_out : set of str
+        Families that must not be taken from here.
     views : Views
     lookup : Lookup
     """
@@ -131,7 +133,7 @@ class Part:
         self.views = views_of(tables)
         self.paths = tuple(paths)
         self.lookup = Lookup(self.views)
-        self._left_out = set(self._from_elsewhere())
+        self.left_out = set(self._from_elsewhere())
         self._unread = unread_marks(self.views)
 
     def _from_elsewhere(self) -> Iterator[str]:
@@ -147,15 +149,15 @@ class Part:
     @property
     def is_whole(self) -> bool:
         """Whether every family may be taken from here, and lies on the paths."""
-        return not self._left_out and NONE not in self.paths
+        return not self.left_out and NONE not in self.paths
 
     def leave_out(self, *names: str) -> None:
         """Take families from elsewhere from now on."""
-        self._left_out.update(names)
+        self.left_out.update(names)
 
     def family(self, name: str) -> int:
         """The family with this name, if it is to be taken from here and is complete; or NONE."""
-        family = NONE if name in self._left_out else self.lookup.family(name)
+        family = NONE if name in self.left_out else self.lookup.family(name)
         if family < 0 or self.views.family_error[family] in self._unread:
             return NONE
         return family
@@ -212,8 +214,6 @@ class Partial:
     ----------
     listings : dict
         Family to its listing by the finder.
-    unlisted : set of str
-        Families that are marked in the tables that `tables` gave last.
     progress : int
         Grows with everything that is listed or read.
     """
@@ -223,7 +223,6 @@ class Partial:
     ) -> None:
         self.parts = list(parts)
         self.listings: dict[str, Listing] = {}
-        self.unlisted: set[str] = set()
         self.progress = 0
         self._finder = finder
         self._locations = list(locations)
@@ -234,7 +233,7 @@ class Partial:
 
     @cached_property
     def _draft(self) -> FactsDraft:
-        from rer_numba.encode import FactsDraft
+        from rer_numba.draft import FactsDraft
 
         return FactsDraft()
 
@@ -291,7 +290,7 @@ class Partial:
         return bool(wanted)
 
     def _add(self, package: PackageData, listed: Listed, given: int) -> None:
-        from rer_numba.encode import Source
+        from rer_numba.draft import Source
 
         state = (NONE, NONE, NONE) if listed.state is None else listed.state
         self._draft.add(package, given, Source(listed.path, *state))
@@ -319,24 +318,20 @@ class Partial:
             For another process: without the families that it must read for itself.
         """
         left_out = {name for name in self.listings if not self._is_lasting(name)} if to_keep else set()
-        errors = self._family_errors(left_out)
-        from rer_numba.interim_compose import compose
+        from rer_numba.compose import DraftPart, TablesPart, compose
 
-        families = None if roots is None else list(roots)
-        found = compose(
-            self.parts,
-            self._draft,
-            roots=families,
-            left_out=left_out,
+        mark = (_MARK.error_type, _MARK.text)
+        return compose(
+            [
+                DraftPart(self._draft, self._folders(left_out), left_out),
+                *(TablesPart(part.views, part.paths, None, part.left_out) for part in self.parts),
+            ],
+            closure_of=roots,
+            family_errors={**self._family_errors(left_out), **dict.fromkeys(left_out, mark)},
+            unlisted_error=mark if left_out or not self._is_answered else None,
+            listed=self.listings.keys() - left_out,
             locations=self._locations,
-            folders=self._folders(left_out),
-            family_errors=errors,
-            mark=None if self._is_answered and not left_out else (_MARK.error_type, _MARK.text),
-            listed={name for name in self.listings if name not in left_out},
         )
-        if not to_keep:
-            self.unlisted = found.unlisted
-        return found.views
 
     def _folders(self, left_out: set[str]) -> list[SourceFolder]:
         """The folders of the families that were listed here."""

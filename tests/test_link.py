@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from rer_numba.checks import check
-from rer_numba.encode import FactsDraft, encode
+from rer_numba.draft import FactsDraft
+from rer_numba.encode import encode
 from rer_numba.errors import RepositoryLimitError
 from rer_numba.facts import Facts, facts_of_tables
 from rer_numba.link import link

@@ -24,7 +24,7 @@ from rez.utils.sourcecode import SourceCode
 from rer_numba import Repository
 from rer_numba.benchmark_data import write_tree
 from rer_numba.checks import check
-from rer_numba.encode import FactsDraft
+from rer_numba.draft import FactsDraft
 from rer_numba.link import link
 from rer_numba.packages import LATE, BrokenValue, PackageData
 from rer_numba.paths.build import tables_of_paths

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from rer_numba.native.cache import digest
 from rer_numba.native.host import HOST, architecture, processor
-from rer_numba.native.sources import KERNEL_SOURCES
+from rer_numba.native.sources import COMPOSING_SOURCES, KERNEL_SOURCES
 
 PORTABLE: Final = "generic"
 """The CPU name of the object that every machine of an architecture can run."""
@@ -70,7 +70,13 @@ class KernelSet(NamedTuple):
     prebuilt: str
 
 
-KERNELS: Final = KernelSet("rer_numba.kernels", _PACKAGE, KERNEL_SOURCES, os.path.join(_PACKAGE, "_prebuilt"))
+_PREBUILT: Final = os.path.join(_PACKAGE, "_prebuilt")
+KERNELS: Final = KernelSet("rer_numba.kernels", _PACKAGE, KERNEL_SOURCES, _PREBUILT)
+"""The solver."""
+COMPOSING: Final = KernelSet("rer_numba.composing.kernels", _PACKAGE, COMPOSING_SOURCES, _PREBUILT)
+"""What puts tables together; a process that only solves does not load it."""
+KERNEL_SETS: Final = (KERNELS, COMPOSING)
+"""All that are shipped, and made ahead of time."""
 
 
 def object_key(kernels: KernelSet, cpu: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The source files that machine code is made of, listed once: an edit to one of them asks for new code.
+"""The source files that machine code is made of, listed once for each image: an edit to one of them asks for new code.
 
-A test follows the imports of ``kernels.py`` and says which name is missing.
+A test follows the imports of each entry and says which name is missing.
 """
 
 KERNEL_SOURCES: tuple[str, ...] = (
@@ -19,4 +19,21 @@ KERNEL_SOURCES: tuple[str, ...] = (
     "splitting.py",
     "state.py",
 )
-"""File names relative to this package."""
+"""Of the solver: paths relative to this package."""
+
+COMPOSING_SOURCES: tuple[str, ...] = (
+    "_jit.py",
+    "composing/arranging.py",
+    "composing/ending.py",
+    "composing/folders.py",
+    "composing/kernels.py",
+    "composing/marking.py",
+    "composing/requiring.py",
+    "composing/select.py",
+    "composing/sorting.py",
+    "composing/state.py",
+    "composing/texts.py",
+    "composing/writing.py",
+    "schema.py",
+)
+"""Of what puts tables together."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from rer_numba.encode import FactsDraft, Source
+from rer_numba.draft import FactsDraft, Source
 from rer_numba.errors import VersionError
 from rer_numba.facts import Facts
 from rer_numba.packages import BrokenValue, PackageData

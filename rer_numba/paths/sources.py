@@ -11,7 +11,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from rer_numba.facts import Numbered, offsets_of
+from rer_numba.facts import offsets_of
+from rer_numba.numbered import Numbered
 from rer_numba.paths.freshness import source_texts
 from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import FileState

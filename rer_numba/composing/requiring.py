@@ -1,0 +1,218 @@
+"""Columns of requirements, mentions and links, with their masks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rer_numba._jit import inlined, kernel
+from rer_numba.composing.arranging import family_words
+from rer_numba.composing.sorting import sort_rows
+from rer_numba.composing.state import (
+    BY_MENTION,
+    N_FAMILIES,
+    N_LINK_WORDS,
+    N_LINKS,
+    N_MENTION_WORDS,
+    N_MENTIONS,
+    N_NAMES,
+    N_ODD_REQUIREMENTS,
+    N_PENDING_REQUIREMENTS,
+    N_REQUIREMENTS,
+)
+from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, NONE
+
+_BANG, _TILDE, _DASH = 33, 126, 45
+
+
+# --- requirements
+
+
+@kernel
+def write_requirements(w, o):
+    """Columns of requirements, and what they say about the spelling of versions."""
+    word = np.int64(0)
+    for row in range(w.head[N_REQUIREMENTS]):
+        pending = np.int64(w.requirement_order[row])
+        family = np.int64(w.name_family[w.requirement_name[pending]]) - 1
+        source = np.int64(w.requirement_source[pending])
+        o.requirement_family[row] = family
+        o.requirement_range[row] = w.range_map[source - 1] if source else np.int64(NONE)
+        o.requirement_flags[row] = w.requirement_flags[pending]
+        o.requirement_text[row] = w.requirement_text[pending]
+        o.requirement_mask_offsets[row] = word
+        if source:
+            range_id = np.int64(o.requirement_range[row])
+            _note_spelling(w, o, np.int64(row), range_id)
+            _write_mask(o, family, range_id, word)
+            word += family_words(w, family)
+    o.requirement_mask_offsets[w.head[N_REQUIREMENTS]] = word
+
+
+@kernel
+def _note_spelling(w, o, row, range_id):
+    """Note that the bounds of a requirement are spelled with dots, or that it has to be looked at."""
+    pending = np.int64(w.requirement_order[row])
+    text = np.int64(w.requirement_text[pending])
+    name = np.int64(w.name_text[w.requirement_name[pending]])
+    start = w.text_start[text]
+    end = w.text_start[text + 1]
+    while start < end and (w.text_bytes[start] == _BANG or w.text_bytes[start] == _TILDE):
+        start += 1
+    for k in range(start + (w.text_start[name + 1] - w.text_start[name]) + 1, end):
+        if w.text_bytes[k] == _DASH:  # the only other separator that the text of a range can have
+            w.odd_requirement[w.head[N_ODD_REQUIREMENTS]] = row
+            w.head[N_ODD_REQUIREMENTS] += 1
+            return
+    for k in range(o.range_offsets[range_id], o.range_offsets[range_id + 1]):
+        if o.range_cut[k] != CUT_INF:
+            w.version_dotted[o.range_cut[k] >> CUT_SHIFT] = 1
+
+
+@kernel
+def _write_mask(o, family, range_id, word):
+    """The variants of a family whose version lies in a range. Packages descend, so both are walked from their ends."""
+    start = np.int64(o.range_offsets[range_id])
+    k = np.int64(o.range_offsets[range_id + 1]) - 2
+    first_variant = np.int64(o.family_variant_offsets[family])
+    for package in range(o.family_package_offsets[family], o.family_package_offsets[family + 1]):
+        cut = np.int64(o.package_version_rank[package]) << CUT_SHIFT
+        while k >= start and o.range_cut[k] > cut:
+            k -= 2
+        if k < start:
+            return
+        if cut < o.range_cut[k + 1]:
+            for variant in range(o.package_variant_offsets[package], o.package_variant_offsets[package + 1]):
+                bit = variant - first_variant
+                o.requirement_mask[word + (bit >> 6)] |= np.uint64(1) << np.uint64(bit & 63)
+
+
+@kernel
+def write_ranges(w, o, ranges):
+    """Columns of ranges."""
+    end = np.int64(0)
+    for row in range(ranges):
+        entry = np.int64(w.range_entry[row])
+        o.range_offsets[row] = end
+        for k in range(w.range_start[entry], w.range_start[entry + 1]):
+            o.range_cut[end] = w.cut[k]
+            end += 1
+    o.range_offsets[ranges] = end
+
+
+# --- mentions and links
+
+
+@kernel
+def count_mentions(w, o, r):
+    """How long the columns of mentions and links of a set are."""
+    _forget_stamps(w)
+    mentions = np.int64(0)
+    mention_words = np.int64(0)
+    links = np.int64(0)
+    link_words = np.int64(0)
+    for family in range(w.head[N_FAMILIES]):
+        words = family_words(w, family)
+        first = np.int64(o.family_variant_offsets[family])
+        last = np.int64(o.family_variant_offsets[family + 1])
+        for k in range(r.variant_requirement_offsets[first], r.variant_requirement_offsets[last]):
+            row = np.int64(r.variant_requirement[k])
+            if w.requirement_stamp[row] == family + 1:
+                continue
+            w.requirement_stamp[row] = family + 1
+            if o.requirement_range[row] != NONE:
+                links += 1
+                link_words += words
+            if w.name_stamp[o.requirement_family[row]] != family + 1:
+                w.name_stamp[o.requirement_family[row]] = family + 1
+                mentions += 1
+                mention_words += words
+    w.head[N_MENTIONS] = mentions
+    w.head[N_MENTION_WORDS] = mention_words
+    w.head[N_LINKS] = links
+    w.head[N_LINK_WORDS] = link_words
+
+
+@kernel
+def _forget_stamps(w):
+    """From here on stamps are those of families, by their final numbers."""
+    for row in range(w.head[N_PENDING_REQUIREMENTS]):
+        w.requirement_stamp[row] = 0
+    for name in range(w.head[N_NAMES]):
+        w.name_stamp[name] = 0
+
+
+@kernel
+def write_mentions(w, o, r):
+    """Mentions and links of a set, with their masks, which are zero before."""
+    _forget_stamps(w)
+    n_mentions = np.int64(0)
+    n_links = np.int64(0)
+    mention_word = np.int64(0)
+    link_word = np.int64(0)
+    for family in range(w.head[N_FAMILIES]):
+        r.family_mention_offsets[family] = n_mentions
+        r.family_mention_mask_offsets[family] = mention_word
+        r.family_link_mask_offsets[family] = link_word
+        found = _distinct_requirements(w, o, r, np.int64(family))
+        sort_rows(w, np.int64(BY_MENTION), np.int64(0), found)
+        first_mention = n_mentions
+        first_link = n_links
+        last_family = np.int64(NONE)
+        for k in range(found):
+            row = np.int64(w.order[k])
+            if o.requirement_family[row] != last_family:
+                last_family = np.int64(o.requirement_family[row])
+                r.mention_family[n_mentions] = last_family
+                r.mention_conflicts[n_mentions] = 0
+                r.mention_link_offsets[n_mentions] = n_links
+                n_mentions += 1
+            w.requirement_mention[row] = n_mentions - 1
+            w.requirement_link[row] = NONE
+            if o.requirement_range[row] != NONE:
+                w.requirement_link[row] = n_links
+                r.link_requirement[n_links] = row
+                n_links += 1
+                if o.requirement_flags[row] & CONFLICT:
+                    r.mention_conflicts[n_mentions - 1] = 1
+        _write_masks(w, o, r, np.int64(family), mention_word, first_mention, link_word, first_link)
+        words = family_words(w, family)
+        mention_word += words * (n_mentions - first_mention)
+        link_word += words * (n_links - first_link)
+    n = w.head[N_FAMILIES]
+    r.family_mention_offsets[n] = n_mentions
+    r.family_mention_mask_offsets[n] = mention_word
+    r.family_link_mask_offsets[n] = link_word
+    r.mention_link_offsets[n_mentions] = n_links
+
+
+@kernel
+def _distinct_requirements(w, o, r, family):
+    """Put the requirements of a family's variants into `order`, each once. Returns how many."""
+    found = np.int64(0)
+    first = np.int64(o.family_variant_offsets[family])
+    last = np.int64(o.family_variant_offsets[family + 1])
+    for k in range(r.variant_requirement_offsets[first], r.variant_requirement_offsets[last]):
+        row = np.int64(r.variant_requirement[k])
+        if w.requirement_stamp[row] != family + 1:
+            w.requirement_stamp[row] = family + 1
+            w.order[found] = row
+            found += 1
+    return found
+
+
+@inlined
+def _write_masks(w, o, r, family, mention_word, first_mention, link_word, first_link):
+    words = family_words(w, family)
+    first = np.int64(o.family_variant_offsets[family])
+    for variant in range(first, o.family_variant_offsets[family + 1]):
+        bit = variant - first
+        word = bit >> 6
+        mask = np.uint64(1) << np.uint64(bit & 63)
+        for k in range(r.variant_requirement_offsets[variant], r.variant_requirement_offsets[variant + 1]):
+            row = np.int64(r.variant_requirement[k])
+            if o.requirement_flags[row] & CONFLICT == 0:
+                at = mention_word + words * (w.requirement_mention[row] - first_mention) + word
+                r.mention_mask[at] |= mask
+            link = np.int64(w.requirement_link[row])
+            if link != NONE:
+                r.link_mask[link_word + words * (link - first_link) + word] |= mask
