@@ -72,6 +72,7 @@ def compose(
     closure_of: Iterable[str] | None = None,
     family_errors: Mapping[str, Error] | None = None,
     unlisted_error: Error | None = None,
+    listed: Iterable[str] = (),
     locations: Sequence[str] | None = None,
 ) -> Views:
     """Make tables.
@@ -89,7 +90,10 @@ def compose(
     family_errors : mapping, optional
         What listing a family raises; counts more than what the parts say.
     unlisted_error : (str, str), optional
-        What listing a family raises that is in the tables and was not taken; ephemerals are not listed.
+        What listing a family raises that is in the tables since others require it, was not taken from any part, and is
+        not among `listed`. Ephemerals are never listed.
+    listed : iterable of str
+        Families that are known not to be anywhere else. Those of `families` and `closure_of` are among them.
     locations : sequence of str, optional
         What each path is called. None: nothing is said of where packages lie.
 
@@ -106,6 +110,7 @@ def compose(
     asked = _Asked(
         locations=tuple(locations or ()),
         families=tuple({**dict.fromkeys(families or ()), **dict.fromkeys(closure_of or ())}),
+        listed=tuple(listed),
         errors=dict(family_errors or {}),
         unlisted=unlisted_error,
     )
@@ -128,6 +133,7 @@ class _Asked(NamedTuple):
 
     locations: tuple[str, ...]
     families: tuple[str, ...]
+    listed: tuple[str, ...]
     errors: dict[str, Error]
     unlisted: Error | None
 
@@ -137,7 +143,7 @@ class _Asked(NamedTuple):
 
     def size(self, parts: Iterable[Part]) -> tuple[int, int]:
         """How many texts there are, at most, and how many bytes they have, at most."""
-        texts = [*self.locations, *self.families, *self.errors, *(text for one in self.all_errors() for text in one)]
+        texts = [*self.locations, *self.families, *self.listed, *self.errors, *(text for one in self.all_errors() for text in one)]
         texts += [name for part in parts for name in part.names]
         return len(texts), 4 * sum(map(len, texts))
 
@@ -184,6 +190,9 @@ class _Composer:
 
     def select(self, *, everything: bool, closes: bool) -> None:
         """Find out which families are taken."""
+        if self._asked.unlisted and self._asked.listed:
+            self._numbers(self._asked.listed)
+            self._step(state.NOTE_LISTED)
         for number, part in enumerate(self._parts):
             if part.names:
                 self._numbers(part.names)
@@ -230,9 +239,8 @@ class _Composer:
         self._step(state.WRITE_REQUIREMENTS)
         self._write_mentions("")
         if head[state.BUILDING_DIFFERS]:
-            room.swap_sets()
+            head[state.IS_BUILDING] = 1
             self._write_mentions(BUILDING)
-            room.swap_sets()
         if head[state.N_ODD_PACKAGES] or head[state.N_ODD_REQUIREMENTS]:
             self._spell()
         self._step(state.WRITE_VERSIONS)
@@ -258,7 +266,7 @@ class _Composer:
         return counts
 
     def _write_mentions(self, prefix: str) -> None:
-        """Write the mentions and links of the first set, whose columns have a prefix."""
+        """Write the mentions and links of the set whose columns have a prefix."""
         head = self._head
         self._step(state.COUNT_MENTIONS)
         counts = {
@@ -304,7 +312,9 @@ class _Composer:
             ranks = {cut >> CUT_SHIFT for cut in bounds if cut != CUT_INF}
             ranks = {rank for rank in ranks if not dotted[rank]}
             undotted |= ranks
-            spellings.add_range(ranks, room.text(room.column("requirement_text")[row]).partition("-")[2])
+            name = room.text(room.column("family_text")[room.column("requirement_family")[row]])
+            text = room.text(room.column("requirement_text")[row])
+            spellings.add_range(ranks, text.lstrip("!~")[len(name) + 1 :])
         spelled = {rank: spellings.spelled(rank, room.spelling(rank)) for rank in undotted}
         numbers = self._numbers(spelled.values())
         for rank, number in zip(spelled, numbers, strict=True):

@@ -263,7 +263,6 @@ class Room:
         self.head[state.NAME_ROOM] = sizes["name"]
         self.head[state.N_LOCATIONS] = n_locations
         self.head[state.TEXT_SLOTS] = self.head[state.ERROR_SLOTS] = _FIRST_SLOTS
-        self._swapped = False
         self._table = array("q", bytes(8 * (_FIRST_SET + 2 * _N_SET)))
         self._table[_N_PART:_FIRST_OUT] = array("q", self._work.addresses)
         self._places = [array("q", addresses([*part.columns, *part.plain, *part.building])) for part in parts]
@@ -318,12 +317,6 @@ class Room:
         if column.source:
             return bool(self.head[state.HAS_SOURCES])
         return not column.name.startswith(BUILDING) or bool(self.head[state.BUILDING_DIFFERS])
-
-    def swap_sets(self) -> None:
-        """Put the columns of one set in the place of those of the other."""
-        plain, building = (self._table[first : first + _N_SET] for first in _SETS.values())
-        self._table[_FIRST_SET:] = building + plain
-        self._swapped = not self._swapped
 
     def column(self, name: str) -> memoryview[int]:
         """A column that has been made; without rows if it is not wanted."""
@@ -392,7 +385,7 @@ def _jit_run(room: Room) -> Run:
         out = shared(state.Out, [columns.get(name, ()) for name, _ in OUT_FIELDS], OUT_DTYPES)
         sets = [
             shared(state.OutSet, [columns.get(prefix + name, ()) for name, _ in OUT_SET_FIELDS], OUT_SET_DTYPES)
-            for prefix in (reversed(_SETS) if room._swapped else _SETS)
+            for prefix in _SETS
         ]
         return int(kernels.enter(*parts[part], work, out, *sets))
 

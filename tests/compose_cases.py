@@ -180,6 +180,7 @@ def _options(rng: random.Random, names: list[str]) -> dict[str, Any]:
         options["family_errors"] = {name: rng.choice(errors) for name in rng.sample(names, 2)}
     if rng.random() < 0.4:
         options["unlisted_error"] = (MARK.error_type, MARK.text)
+        options["listed"] = rng.sample(names, rng.randint(0, len(names)))
     return options
 
 
@@ -192,19 +193,20 @@ def expected(parts: Parts) -> Tables:
     taken = _taken(parts)
     facts = [_facts(part, taken) for part in parts.parts]
     errors: dict[str, Error] = dict(options.get("family_errors", {}))
-    if options.get("unlisted_error") and taken is not None:
-        for name in _used_names(link(facts)):
-            if name not in taken and not name.startswith("."):
-                errors.setdefault(name, options["unlisted_error"])
+    if "unlisted_error" in options:
+        for name in _bare_names(link(facts)) - {*options["listed"], *(taken or ())}:
+            errors.setdefault(name, options["unlisted_error"])
     first = FactsDraft().facts()
     first.family_errors = errors
     return link([first, *facts], _sources(parts, taken))
 
 
-def _used_names(tables: Tables) -> list[str]:
-    reader = Reader(tables)
-    errors = tables.family_error
-    return [reader.family_name(row) for row in range(len(tables.family_text)) if errors[row] == NONE]
+def _bare_names(tables: Tables) -> set[str]:
+    """Families without packages and errors, apart from ephemerals."""
+    counts = np.diff(tables.family_package_offsets)
+    rows = np.flatnonzero((counts == 0) & (tables.family_error == NONE))
+    names = _names(tables)
+    return {names[row] for row in rows if not names[row].startswith(".")}
 
 
 def _taken(parts: Parts) -> set[str] | None:

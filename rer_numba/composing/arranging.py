@@ -54,7 +54,7 @@ def _sort_names(w):
     """Sort the names that are used, in `order`. Returns how many."""
     n = np.int64(0)
     for name in range(w.head[N_NAMES]):
-        if w.head[UNLISTED_ERROR] and w.name_used[name] and not w.name_selected[name] and w.name_error[name] == 0:
+        if w.head[UNLISTED_ERROR] and w.name_used[name] and not w.name_listed[name] and w.name_error[name] == 0:
             if not is_ephemeral(w, np.int64(name)):
                 w.name_error[name] = w.head[UNLISTED_ERROR]
         if w.name_count[name] or w.name_error[name]:

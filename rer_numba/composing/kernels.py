@@ -20,6 +20,7 @@ from rer_numba.composing.select import (
     count_candidates,
     follow,
     gather_candidates,
+    note_listed,
     rank_candidates,
     select_all,
     select_asked,
@@ -36,9 +37,11 @@ from rer_numba.composing.state import (
     GATHER,
     GATHER_FOLDERS,
     INTERN,
+    IS_BUILDING,
     MARK,
     N_RANGES,
     NOTE_ERRORS,
+    NOTE_LISTED,
     NUMBER_ERRORS,
     NUMBER_RANGES,
     OUT_DTYPES,
@@ -88,6 +91,8 @@ def _take_early_step(p, q, b, w, step):
         allow_names(p, w)
     elif step == NOTE_ERRORS:
         note_errors(w)
+    elif step == NOTE_LISTED:
+        note_listed(w)
     elif step == SELECT_ALL:
         select_all(p, w)
     elif step == SELECT:
@@ -127,9 +132,15 @@ def _take_late_step(p, q, b, w, o, r, s, step):
     elif step == WRITE_REQUIREMENTS:
         write_requirements(w, o)
     elif step == COUNT_MENTIONS:
-        count_mentions(w, o, r)
+        if w.head[IS_BUILDING]:
+            count_mentions(w, o, s)
+        else:
+            count_mentions(w, o, r)
     elif step == WRITE_MENTIONS:
-        write_mentions(w, o, r)
+        if w.head[IS_BUILDING]:
+            write_mentions(w, o, s)
+        else:
+            write_mentions(w, o, r)
     elif step == WRITE_VERSIONS:
         write_versions(w, o)
     elif step == NUMBER_ERRORS:

@@ -56,8 +56,16 @@ def may_take(p, w, name):
 def _select(w, name):
     if w.name_selected[name] == 0:
         w.name_selected[name] = 1
+        w.name_listed[name] = 1
         w.queue[w.head[N_QUEUE]] = name
         w.head[N_QUEUE] += 1
+
+
+@kernel
+def note_listed(w):
+    """Note the names that came from Python as listed."""
+    for n in range(w.head[N_ASKED]):
+        w.name_listed[name_of_text(w, np.int64(w.asked_text[n]))] = 1
 
 
 @kernel

@@ -29,6 +29,7 @@ from rer_numba.schema import BUILDING, COLUMNS
     INTERN,  # the texts of `asked`
     ALLOW,  # part: which names it is asked for, or not to give
     NOTE_ERRORS,  # those of `asked`, each a class and a message, and the names behind them
+    NOTE_LISTED,  # the names of `asked`
     SELECT_ALL,  # part
     SELECT,  # the names of `asked`
     FOLLOW,  # part: take the names that were selected, and select what they mention if CLOSES is set
@@ -52,7 +53,7 @@ from rer_numba.schema import BUILDING, COLUMNS
     GATHER_FOLDERS,  # part
     ARRANGE_FOLDERS,
     WRITE_FOLDERS,
-) = range(26)
+) = range(27)
 
 # --- head: scalars, by place
 (
@@ -62,8 +63,9 @@ from rer_numba.schema import BUILDING, COLUMNS
     N_ASKED,  # in
     N_ASKED_ERRORS,  # in
     CLOSES,  # in: families that are mentioned are selected too
-    UNLISTED_ERROR,  # in: 0, or 1 + the error of families that are mentioned and not selected
+    UNLISTED_ERROR,  # in: 0, or 1 + the error of families that are mentioned and not listed
     SELECTS_ALL,  # in: whatever a part has
+    IS_BUILDING,  # in: the mentions of the second set are asked for
     HAS_SOURCES,  # in: columns that say where packages lie are wanted
     TEXT_SLOTS,  # in: a power of two, which grows
     ERROR_SLOTS,  # the same
@@ -110,7 +112,7 @@ from rer_numba.schema import BUILDING, COLUMNS
     N_USED_SOURCE_TEXTS,
     N_SOURCE_BYTES,
     HEAD_SIZE,
-) = range(53)
+) = range(54)
 
 # --- about: scalars of a part, by place
 (
@@ -232,6 +234,7 @@ WORK: tuple[Field, ...] = (
     # names
     Field("name_text", "int32", "name", "text"),
     Field("name_selected", "uint8", "name", "1: its packages are taken"),
+    Field("name_listed", "uint8", "name", "1: it is known what there is of it"),
     Field("name_parts", "int32", "name", "how many parts have packages of it"),
     Field("name_first", "int32", "name", "its first candidate"),
     Field("name_count", "int32", "name", "how many candidates it has; later, how many are kept"),
