@@ -293,7 +293,7 @@ class Assembly:
             name, version = snapshot.name_of(package)
             touched.setdefault(name, []).append(version)
         for name, versions in touched.items():
-            if snapshot.part is not None and snapshot.part is self._kept_part:
+            if self._kept_part is not None and self._kept_part.has(name):
                 versions.extend(self._kept_part.versions(name))
                 self.partial.find_everywhere(name)
                 self._found.add(name)

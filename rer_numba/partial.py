@@ -133,8 +133,8 @@ class Part:
         self.views = views_of(tables)
         self.paths = tuple(paths)
         self.lookup = Lookup(self.views)
-        self.left_out = set(self._from_elsewhere())
         self._unread = unread_marks(self.views)
+        self.left_out = {*self._from_elsewhere(), *self._only_marked()}
 
     def _from_elsewhere(self) -> Iterator[str]:
         """Families of which something lies at a location that is none of the paths: it may hide what is on a path."""
@@ -145,6 +145,12 @@ class Part:
         for row, location in enumerate(self.views.folder_location):
             if location in elsewhere:
                 yield text(self.views.folder_name_text[row])
+
+    def _only_marked(self) -> Iterator[str]:
+        """Families that whoever composed these tables had not listed."""
+        for family, error in enumerate(self.views.family_error) if self._unread else ():
+            if error in self._unread:
+                yield self.lookup.family_name(family)
 
     @property
     def is_whole(self) -> bool:
@@ -157,10 +163,7 @@ class Part:
 
     def family(self, name: str) -> int:
         """The family with this name, if it is to be taken from here and is complete; or NONE."""
-        family = NONE if name in self.left_out else self.lookup.family(name)
-        if family < 0 or self.views.family_error[family] in self._unread:
-            return NONE
-        return family
+        return NONE if name in self.left_out else self.lookup.family(name)
 
     def has(self, name: str) -> bool:
         """Return whether there are packages of a family, or an error for it."""
