@@ -200,7 +200,7 @@ class Assembly:
                 self._take_in(names)
                 self._compose()
 
-    def settle(self, snapshot: Snapshot, touched: Touched) -> bool:
+    def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True) -> bool:
         """Look at what a solve touched.
 
         Parameters
@@ -210,6 +210,8 @@ class Assembly:
         touched : Touched
             Of the solve, however it ended, and whatever else it has looked at: all packages of a family whose release
             times decided about their order.
+        is_done : bool
+            The solve has come to its end. Only then is anything kept for other processes.
 
         Returns
         -------
@@ -233,7 +235,8 @@ class Assembly:
                 self._take_in(names)
                 self._compose()
                 return True
-            self._keep()
+            if is_done:
+                self._keep()
             return False
 
     def _take_in(self, names: Iterable[str]) -> None:

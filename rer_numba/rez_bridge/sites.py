@@ -135,9 +135,9 @@ class Site:
         """See `Assembly.prepare`."""
         self._assembly.prepare(request)
 
-    def settle(self, snapshot: Snapshot, touched: Touched) -> bool:
+    def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True) -> bool:
         """See `Assembly.settle`."""
-        return self._assembly.settle(snapshot, touched)
+        return self._assembly.settle(snapshot, touched, is_done=is_done)
 
     # --- rez's objects
 

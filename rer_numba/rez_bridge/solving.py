@@ -230,7 +230,7 @@ class NativeSolve:
 
     def _is_replaced(self, solve: Solve) -> bool:
         """Settle what a solve has touched. If that changes the tables, begin again."""
-        if not self.site.settle(self.snapshot, solve.looked_at()):
+        if not self.site.settle(self.snapshot, solve.looked_at(), is_done=solve.status != state.PAUSED):
             return False
         solve.close()
         self.solve.close()
