@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.options import SolveOptions
-from rer_numba.packages import LATE, PackageData
+from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.snapshot import Snapshot
@@ -400,7 +400,7 @@ class Repository:
 
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
         result = self._solve_fresh(merged, options, limits, signal)
-        if result.error_type == LATE and self.path_settings is not None:
+        if result.error_type in (LATE, PROCESS) and self.path_settings is not None:
             from rer_numba.late import solve_with_rez
 
             reason = str(result.failure_description)

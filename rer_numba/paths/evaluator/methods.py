@@ -7,7 +7,7 @@ from types import GeneratorType
 from typing import Any
 
 from rer_numba.paths.evaluator.operations import checked, format_text, run
-from rer_numba.paths.evaluator.values import BASIC, Budget, NotEvaluatedError, Special, size_of
+from rer_numba.paths.evaluator.values import BASIC, Budget, FileRaisesError, NotEvaluatedError, Special, size_of
 
 _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 _ITERATORS = (enumerate, zip, reversed, type(reversed([])), GeneratorType)
@@ -35,9 +35,7 @@ def items_of(values: Any, budget: Budget) -> Iterator[Any]:
     if kind not in (str, list, tuple, dict, range) and not isinstance(values, (*_VIEWS, *_ITERATORS)):
         if kind in BASIC:
             run(iter, values)  # which raises
-        raise NotEvaluatedError(
-            f"iterates over {values.what if isinstance(values, Special) else f'a {kind.__name__}'}"
-        )
+        raise NotEvaluatedError(f"iterates over {values.what if isinstance(values, Special) else f'a {kind.__name__}'}")
     return _next_items(iter(values), budget)
 
 
@@ -54,6 +52,8 @@ def call_method(owner: Any, name: str, arguments: list[Any], keywords: dict[str,
     """Call a method of a plain value."""
     known = METHODS.get(type(owner))
     if known is None or name not in known:
+        if known is not None and not hasattr(owner, name):
+            raise FileRaisesError(f"a {type(owner).__name__} has no attribute {name!r}")
         what = owner.what if isinstance(owner, Special) else f"a {type(owner).__name__}"
         raise NotEvaluatedError(f"uses {name} of {what}")
     if type(owner) is str:
@@ -62,8 +62,8 @@ def call_method(owner: Any, name: str, arguments: list[Any], keywords: dict[str,
         raise NotEvaluatedError(f"calls {name} with keywords")
     if name == "sort" and keywords.keys() - {"reverse"}:
         raise NotEvaluatedError("sorts by a key")
-    if name in ("sort", "index", "count", "remove"):
-        budget.spend(size_of(owner))
+    if name in ("sort", "index", "count", "remove", "pop"):
+        budget.spend(size_of(owner) + size_of(arguments))  # which errors name
     if name == "extend" and arguments and type(arguments[0]) not in (list, tuple):
         arguments = [items_of(arguments[0], budget), *arguments[1:]]  # which grows while the list does, as in Python
     if name == "update" and arguments:

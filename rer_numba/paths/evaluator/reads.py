@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 from rer_numba.paths.evaluator.modules import STANDARD
 
-_BUILTINS = frozenset({"__file__", "__import__", "compile", "eval", "exec", "globals", "input", "open", "print", "vars"})
+_BUILTINS = frozenset(
+    {"__file__", "__import__", "compile", "eval", "exec", "globals", "input", "open", "print", "vars"}
+)
 """Names of builtins that reach outside of the file."""
-_NOT_RUN = frozenset({"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands", "preprocess"})
+_NOT_RUN = frozenset(
+    {"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands", "preprocess"}
+)
 """Functions that do not run when a file is loaded."""
 _MOST = 4
 """How many things are named."""
@@ -34,7 +38,11 @@ def _run(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         if not isinstance(statement, ast.FunctionDef):
             yield statement
             continue
-        is_late = any(isinstance(node, ast.Name) and node.id == "late" for one in statement.decorator_list for node in ast.walk(one))
+        is_late = any(
+            isinstance(node, ast.Name) and node.id == "late"
+            for one in statement.decorator_list
+            for node in ast.walk(one)
+        )
         if statement.name not in _NOT_RUN and not is_late:
             yield statement
 

@@ -290,6 +290,10 @@ class Evaluation(Expressions):
     def _processed(self) -> dict[str, Any]:
         """Evaluate early functions, in the order of the variables."""
         self._data = {name: value for name, value in self.globals.items() if name not in LENT}
+        for scope in self.scopes:
+            call = scope.items[0].context_expr
+            if any(isinstance(part, ast.Constant) and part.value in self._data for part in ast.walk(call)):
+                raise NotEvaluatedError("has a scope and a variable of one name")
         for name, value in list(self._data.items()):
             if isinstance(value, Function) and value.kind == "early":
                 self.line = value.node.lineno

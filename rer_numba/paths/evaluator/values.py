@@ -13,7 +13,7 @@ from typing import Any
 
 BASIC = frozenset({type(None), bool, int, float, str, list, tuple, dict})
 """Types whose operators do the same in every process. (The order and the text of a set depend on the hash seed.)"""
-MOST_SPENT = 200_000
+MOST_SPENT = 50_000
 """How much work a file may be: steps, and items and letters made."""
 _DEEPEST = 20
 """How deeply lists and dicts may nest where they are measured."""
