@@ -47,7 +47,9 @@ def evaluate(location: str, name: str, version: str, mark: BrokenValue, uri: str
     return evaluated(location, name, version, uri)
 
 
-def evaluate_family(location: str, name: str, mark: BrokenValue, settings: PathSettings) -> list[PackageData] | BrokenValue:
+def evaluate_family(
+    location: str, name: str, mark: BrokenValue, settings: PathSettings
+) -> list[PackageData] | BrokenValue:
     """Evaluate all packages of a family that is one file.
 
     Parameters

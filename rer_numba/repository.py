@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rer_numba.broken import Broken
     from rer_numba.paths.settings import PathSettings
     from rer_numba.progress import OnProgress
+    from rer_numba.requests import MergedRequest
     from rer_numba.requirements import RequirementList
     from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
@@ -380,7 +381,7 @@ class Repository:
 
     def solve_merged(
         self,
-        merged: RequirementList,
+        merged: MergedRequest,
         options: SolveOptions,
         limits: Limits | None = None,
         signal: memoryview[int] | None = None,
@@ -389,7 +390,7 @@ class Repository:
 
         Parameters
         ----------
-        merged : RequirementList
+        merged : MergedRequest
         options : SolveOptions
         limits : Limits, optional
         signal : int64 array of length 1, optional

@@ -151,7 +151,6 @@ class Snapshot:
         except RerError as error:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__), stale_path
 
-
     def unknown_time(self, solve: Solve) -> tuple[str, str] | None:
         """The error of a package whose release time an orderer went by, though only the process that asks knows it.
 

@@ -1,9 +1,9 @@
 """One package.py, read without running it.
 
 What rez installs is a list of literals, with functions and configuration beside them that no solve looks at. Such a
-file is read here, and then what comes out is what rez's loader finds in it. A file that computes its values is evaluated
-(`rer_numba.paths.evaluator`), if what it computes cannot differ between processes. As soon as it could, or could make
-rez refuse the file, it is refused: a guess could differ from what rez finds when it runs the file.
+file is read here, and then what comes out is what rez's loader finds in it. A file that computes its values is
+evaluated (`rer_numba.paths.evaluator`), if what it computes cannot differ between processes. As soon as it could, or
+could make rez refuse the file, it is refused: a guess could differ from what rez finds when it runs the file.
 
 Invariants
 ----------

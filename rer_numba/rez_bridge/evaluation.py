@@ -26,7 +26,7 @@ def evaluated(location: str, name: str, version: str, uri: str | None) -> Packag
 
 def evaluated_family(location: str, name: str, *, allow_unversioned: bool) -> list[PackageData] | BrokenValue:
     """Evaluate all packages of a family that is one file. See `rer_numba.process_packages.evaluate_family`."""
-    place = package_repository_manager.get_repository(location)
+    place: Any = package_repository_manager.get_repository(location)
     try:
         family = place.get_package_family(name)
         if family is None or family.key != _COMBINED_FAMILY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from rer_numba.paths.evaluator.methods import BUILTINS, call_builtin, call_method, items_of
@@ -67,14 +68,27 @@ class Expressions:
         self.budget = Budget()
         self._frame: Frame | None = None
         self._kinds: dict[type[ast.expr], Callable[[Any], Any]] = {
-            ast.Constant: lambda node: node.value, ast.List: self._list, ast.Tuple: lambda node: tuple(self._list(node)),
-            ast.Dict: self._dict, ast.Set: lambda node: run(set, self._list(node)), ast.Name: self._name,
-            ast.BinOp: self._binary, ast.UnaryOp: self._unary, ast.BoolOp: self._bool, ast.Compare: self._compare,
-            ast.IfExp: self._conditional, ast.JoinedStr: self._joined, ast.FormattedValue: self._formatted,
-            ast.Subscript: self._subscript, ast.Attribute: self._attribute, ast.Call: self._call,
-            ast.ListComp: self._list_comprehension, ast.SetComp: self._set_comprehension,
-            ast.DictComp: self._dict_comprehension, ast.GeneratorExp: self._generator,
-        }  # fmt: skip
+            ast.Constant: lambda node: node.value,
+            ast.List: self._list,
+            ast.Tuple: lambda node: tuple(self._list(node)),
+            ast.Dict: self._dict,
+            ast.Set: lambda node: run(set, self._list(node)),
+            ast.Name: self._name,
+            ast.BinOp: self._binary,
+            ast.UnaryOp: self._unary,
+            ast.BoolOp: self._bool,
+            ast.Compare: self._compare,
+            ast.IfExp: self._conditional,
+            ast.JoinedStr: self._joined,
+            ast.FormattedValue: self._formatted,
+            ast.Subscript: self._subscript,
+            ast.Attribute: self._attribute,
+            ast.Call: self._call,
+            ast.ListComp: self._list_comprehension,
+            ast.SetComp: self._set_comprehension,
+            ast.DictComp: self._dict_comprehension,
+            ast.GeneratorExp: self._generator,
+        }
 
     def value(self, node: ast.expr) -> Any:
         """The value of an expression.
@@ -265,7 +279,12 @@ class Expressions:
             raise NotEvaluatedError("calls a function with a list of arguments")
         return [self.value(one) for one in node.args], {str(one.arg): self.value(one.value) for one in node.keywords}
 
-    def call_function(self, function: Function, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+    def call_function(
+        self,
+        function: Function,
+        arguments: list[Any],  # noqa: ARG002 - `Evaluation` runs functions
+        keywords: dict[str, Any],  # noqa: ARG002
+    ) -> Any:
         """Call a function of the file."""
         raise NotEvaluatedError(f"calls {function.node.name}")
 
@@ -299,7 +318,7 @@ class Expressions:
         if loop.is_async:
             raise NotEvaluatedError("waits for something")
         for item in items:
-            if not self._within(frame, lambda item=item: self._passes(loop, item)):
+            if not self._within(frame, partial(self._passes, loop, item)):
                 continue
             if inner:
                 more = self._within(frame, lambda: items_of(self.value(inner[0].iter), self.budget))

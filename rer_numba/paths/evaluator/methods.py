@@ -7,24 +7,24 @@ from types import GeneratorType
 from typing import Any
 
 from rer_numba.paths.evaluator.operations import checked, format_text, run
-from rer_numba.paths.evaluator.values import BASIC, Budget, FileRaisesError, NotEvaluatedError, Special, size_of
+from rer_numba.paths.evaluator.values import BASIC, Budget, FileRaisesError, NotEvaluatedError, Special, size_of, words
 
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
-_ITERATORS = (enumerate, zip, reversed, type(reversed([])), GeneratorType)
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_ITERATORS: tuple[type, ...] = (enumerate, zip, reversed, type(reversed([])), GeneratorType)
 _MOST_LETTERS = 2_000
 """How far a text may be padded."""
 _LONGEST_NUMBER = 18
 """Digits of a text that is taken for a number."""
 
 METHODS: dict[type, frozenset[str]] = {
-    str: frozenset(
+    str: words(
         "capitalize casefold center count endswith expandtabs find format index isalnum isalpha isdecimal isdigit"
         " islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace"
-        " rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill".split()
+        " rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill"
     ),
-    list: frozenset("append clear copy count extend index insert pop remove reverse sort".split()),
-    tuple: frozenset({"count", "index"}),
-    dict: frozenset("clear copy get items keys pop popitem setdefault update values".split()),
+    list: words("append clear copy count extend index insert pop remove reverse sort"),
+    tuple: words("count index"),
+    dict: words("clear copy get items keys pop popitem setdefault update values"),
 }
 """What can be called on a value."""
 

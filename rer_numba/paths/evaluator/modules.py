@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rer_numba.paths.evaluator.values import Imported, Module, NotEvaluatedError
+from rer_numba.paths.evaluator.values import Imported, Module, NotEvaluatedError, words
 
-STANDARD = frozenset(
+STANDARD = words(
     "argparse ast base64 collections configparser contextlib copy csv datetime enum fnmatch functools getpass glob"
     " hashlib importlib inspect io itertools json locale logging math operator os os.path pathlib pickle pkgutil"
     " platform pprint random re shlex shutil socket stat string struct subprocess sys tempfile textwrap threading time"
-    " traceback types typing urllib urllib.parse uuid warnings xml zipfile".split()
+    " traceback types typing urllib urllib.parse uuid warnings xml zipfile"
 )
 """In every build of Python 3.11 and later, on every system."""
 

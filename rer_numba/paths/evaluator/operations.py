@@ -50,7 +50,7 @@ def run(call: Callable[..., Any], *arguments: Any) -> Any:
         raise NotEvaluatedError("takes more than there is") from None
     except (NotEvaluatedError, FileRaisesError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever Python raises there
         raise FileRaisesError(f"{type(error).__name__}: {error}") from None
 
 
@@ -71,12 +71,14 @@ def _size_after(kind: type[ast.operator], left: Any, right: Any) -> int:
     if kind is ast.Mult:
         for sequence, times in ((left, right), (right, left)):
             if type(sequence) in (str, list, tuple) and type(times) in (int, bool):
-                return len(sequence) * max(times, 0)
-    sizes = [value.bit_length() if type(value) is int else _length(value) for value in (left, right)]
-    return sum(sizes)
+                return len(sequence) * max(int(times), 0)
+    return _length(left) + _length(right)
 
 
 def _length(value: Any) -> int:
+    """Letters, items, or bits."""
+    if isinstance(value, int):
+        return value.bit_length()
     return len(value) if type(value) in (str, list, tuple, dict) else 1
 
 
@@ -135,7 +137,7 @@ def formatted(value: Any, conversion: int, spec: str, budget: Budget) -> str:
     """The text of one field of an f-string."""
     check_spec(spec)
     budget.spend(size_of(value) + _WIDEST)
-    convert = {ord("r"): repr, ord("s"): str, ord("a"): ascii}.get(conversion)
-    shown = run(convert, value) if convert else value
+    converts: dict[int, Callable[[Any], str]] = {ord("r"): repr, ord("s"): str, ord("a"): ascii}
+    shown = run(converts[conversion], value) if conversion in converts else value
     found: str = run(format, shown, spec)
     return found

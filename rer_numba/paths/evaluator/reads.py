@@ -21,7 +21,7 @@ _QUIET = frozenset({"__future__", "rez.utils.lint_helper", "typing"})
 
 
 def reads_of(body: list[ast.stmt]) -> str:
-    """Say what a file asks its process: modules it imports, and what it uses of them; '' if nothing of that is in it."""
+    """Say what a file asks its process: what it imports, and uses of that; '' if nothing of the kind is in it."""
     parts = [node for statement in _run(body) for node in ast.walk(statement)]
     names = dict(pair for node in parts for pair in _imports(node))
     found = list(dict.fromkeys(name for node in parts for name in _uses(node, names)))

@@ -28,11 +28,12 @@ from rer_numba.paths.evaluator.values import (
 _REX_FUNCTIONS = frozenset({"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands"})
 """Functions that rez refuses to bind late."""
 _CALLABLE = (
-    ast.Module, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If, ast.Import, ast.ImportFrom, ast.alias, ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.BoolOp, ast.BinOp,
-    ast.UnaryOp, ast.IfExp, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
-    ast.comprehension, ast.Compare, ast.Call, ast.keyword, ast.FormattedValue, ast.JoinedStr, ast.Constant,
-    ast.Attribute, ast.Subscript, ast.Starred, ast.Name, ast.List, ast.Tuple, ast.Slice, ast.expr_context, ast.boolop,
-    ast.operator, ast.unaryop, ast.cmpop,
+    ast.Module, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If, ast.Import,
+    ast.ImportFrom, ast.alias, ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.BoolOp, ast.BinOp, ast.UnaryOp,
+    ast.IfExp, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension,
+    ast.Compare, ast.Call, ast.keyword, ast.FormattedValue, ast.JoinedStr, ast.Constant, ast.Attribute, ast.Subscript,
+    ast.Starred, ast.Name, ast.List, ast.Tuple, ast.Slice, ast.expr_context, ast.boolop, ast.operator, ast.unaryop,
+    ast.cmpop,
 )  # fmt: skip
 """What a function that is called may consist of: nothing that changes what its variables are."""
 _MOST_CALLS = 12
@@ -297,10 +298,8 @@ class Evaluation(Expressions):
         for name, value in list(self._data.items()):
             if isinstance(value, Function) and value.kind == "early":
                 self.line = value.node.lineno
-                self._data[name] = value = self._early(value)
-                if isinstance(value, Special):
-                    raise NotEvaluatedError(f"has an early function that gives {value.what}")
-            _check_value(value)
+                self._data[name] = self._early(value)
+            _check_value(self._data[name])
         return self._data
 
     def _early(self, function: Function) -> Any:
@@ -311,9 +310,12 @@ class Evaluation(Expressions):
             raise NotEvaluatedError("has early functions and scopes")
         self.early = {"this": This("this")}
         try:
-            return self._called(function, [], {})
+            found = self._called(function, [], {})
         finally:
             self.early = None
+        if isinstance(found, Special):
+            raise NotEvaluatedError(f"has an early function that gives {found.what}")
+        return found
 
     def _of_this(self, name: str) -> Any:
         if name.startswith("_"):

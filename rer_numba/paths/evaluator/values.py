@@ -20,7 +20,7 @@ _DEEPEST = 20
 
 
 _LARGEST_INTEGER = 1024
-"""Bits of the largest whole number whose text is asked for: how many digits Python writes is a setting of the process."""
+"""Bits of the largest whole number that is measured: how many digits Python writes is a setting of the process."""
 
 
 class NotEvaluatedError(Exception):
@@ -92,8 +92,13 @@ class Function(Special):
         self.kind = kind
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 def size_of(value: Any, depth: int = 0) -> int:
-    """Count the items and letters of a value; raises NotEvaluatedError for one whose text may differ between processes."""
+    """Count the items and letters of a value; raises NotEvaluatedError if its text may differ between processes."""
     kind = type(value)
     if kind is str:
         return len(value) + 2
