@@ -13,6 +13,7 @@ from rez.package_repository import package_repository_manager
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.rez_bridge.found import folder_resource
 from rer_numba.rez_bridge.load import package_of
+from rer_numba.rez_bridge.stats import record_evaluated
 
 _COMBINED_FAMILY = "filesystem.family.combined"
 _COMBINED = "filesystem.package.combined"
@@ -20,12 +21,14 @@ _COMBINED = "filesystem.package.combined"
 
 def evaluated(location: str, name: str, version: str, uri: str | None) -> PackageData:
     """Evaluate a package. See `rer_numba.process_packages.evaluate`."""
+    record_evaluated()
     place = package_repository_manager.get_repository(location)
     return _package(folder_resource(place, name, version, uri or ""), name, version, uri)
 
 
 def evaluated_family(location: str, name: str, *, allow_unversioned: bool) -> list[PackageData] | BrokenValue:
     """Evaluate all packages of a family that is one file. See `rer_numba.process_packages.evaluate_family`."""
+    record_evaluated()
     place: Any = package_repository_manager.get_repository(location)
     try:
         family = place.get_package_family(name)

@@ -25,7 +25,9 @@ def reads_of(body: list[ast.stmt]) -> str:
     parts = [node for statement in _run(body) for node in ast.walk(statement)]
     names = dict(pair for node in parts for pair in _imports(node))
     found = list(dict.fromkeys(name for node in parts for name in _uses(node, names)))
-    longest = [one for one in found if not any(other.startswith(f"{one}.") for other in found)]
+    longest = [
+        one for one in found if not any(other.startswith(f"{one.removeprefix('the module ')}.") for other in found)
+    ]
     if not longest:
         return ""
     more = ", ..." if len(longest) > _MOST else ""
@@ -63,9 +65,9 @@ def _imports(node: ast.AST) -> Iterator[tuple[str, str]]:
 def _uses(node: ast.AST, names: dict[str, str]) -> Iterator[str]:
     """What a node takes from outside of the file."""
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names if alias.name not in STANDARD)
+        yield from (f"the module {alias.name}" for alias in node.names if alias.name not in STANDARD)
     elif isinstance(node, ast.ImportFrom) and node.module not in STANDARD and node.module not in _QUIET:
-        yield f"{'.' * node.level}{node.module or ''}"
+        yield f"the module {'.' * node.level}{node.module or ''}"
     elif isinstance(node, ast.Attribute):
         chain = []
         inner: ast.expr = node

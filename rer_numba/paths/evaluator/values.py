@@ -50,6 +50,9 @@ class Special:
     def __init__(self, what: str) -> None:
         self.what = what
 
+    def __repr__(self) -> str:
+        return self.what
+
 
 class Module(Special):
     """A module that has been imported."""
