@@ -228,8 +228,9 @@ def verify(arguments: argparse.Namespace) -> int:
 def _print_verified(file: str, repository: Repository, broken: list[Broken], asking: list[Broken]) -> None:
     output = make_output()
     late = count_broken(repository)["late"]
+    of_process = f"{len(asking):,} of process, " if asking else ""
     packages = counted(len(repository.tables.package_version_rank), "package")
-    output.line(f"{file} is undamaged: {packages}, {late:,} late, {len(asking):,} of process, {len(broken):,} broken")
+    output.line(f"{file} is undamaged: {packages}, {late:,} late, {of_process}{len(broken):,} broken")
     print_process_parts(output, asking)
     if broken:
         rows = [(part.name, part.error_type, part.text.partition("\n")[0]) for part in broken]

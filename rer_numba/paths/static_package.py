@@ -92,16 +92,31 @@ class StaticPackage(NamedTuple):
         """Take values, which may be wrong; raises NotPlainError if one has a wrong type."""
         variants = values.get("variants", [])
         if type(variants) is not list:
-            raise NotPlainError(f"variants must be a list of lists of texts, not {_shown(variants)}")
+            raise _wrong("variants must be a list of lists of texts", variants)
         timestamp = values.get("timestamp", 0)
         if not _is_number(timestamp):
-            raise NotPlainError(f"timestamp must be a whole number of seconds, not {_shown(timestamp)}")
+            raise _wrong("timestamp must be a whole number of seconds", timestamp)
         return cls(
             _texts(values.get("requires", []), "requires"),
             [_texts(variant, "each of the variants") for variant in variants],
             _texts(values.get("build_requires", []), "build_requires"),
             timestamp if "timestamp" in values else None,
         )
+
+
+def _wrong(what: str, value: object) -> NotPlainError:
+    """The error of a value of a wrong type. What rez says of it holds its text, in which the order of sets varies."""
+    if _has_set(value):
+        return NotPlainError(f"{what}, and holds a set, whose order is another one in each process", PROCESS)
+    return NotPlainError(f"{what}, not {_shown(value)}")
+
+
+def _has_set(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return any(map(_has_set, value))
+    if type(value) is dict:
+        return any(map(_has_set, value.values()))
+    return isinstance(value, (set, frozenset))
 
 
 def _shown(value: object) -> str:
@@ -113,10 +128,10 @@ def _shown(value: object) -> str:
 
 def _texts(value: Any, what: str) -> list[str]:
     if type(value) is not list:
-        raise NotPlainError(f"{what} must be a list of texts, not {_shown(value)}")
+        raise _wrong(f"{what} must be a list of texts", value)
     for text in value:
         if type(text) is not str:
-            raise NotPlainError(f"{what} must be a list of texts, not {_shown(value)}")
+            raise _wrong(f"{what} must be a list of texts", value)
         if not text.isascii():
             check_text(text, what)
     return value
