@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rer_numba.packages import LATE
+from rer_numba.packages import LATE, PROCESS
 from rer_numba.reader import Reader
 from rer_numba.schema import BUILDING, NONE, Tables
 
@@ -31,6 +31,11 @@ class Broken(NamedTuple):
     def is_late(self) -> bool:
         """True for what is not wrong, but only known during a solve: rez solves requests that meet it."""
         return self.error_type == LATE
+
+    @property
+    def is_of_process(self) -> bool:
+        """True for what is not wrong, but only known in the process that solves: see `PackageData.of_process`."""
+        return self.error_type == PROCESS
 
 
 def broken_parts(tables: Tables) -> list[Broken]:

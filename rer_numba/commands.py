@@ -58,10 +58,11 @@ def count_tables(tables: Tables) -> dict[str, int]:
 
 
 def count_broken(repository: Repository) -> dict[str, int]:
-    """How many families, packages and variants are late, and how many are broken."""
+    """How many families, packages and variants are late, how many belong to the process, and how many are broken."""
     parts = repository.broken()
     late = sum(part.is_late for part in parts)
-    return {"late": late, "broken": len(parts) - late}
+    of_process = sum(part.is_of_process for part in parts)
+    return {"late": late, "of_process": of_process, "broken": len(parts) - late - of_process}
 
 
 def counted(n: int, noun: str) -> str:

@@ -21,6 +21,7 @@ from rer_numba.commands import (
     print_json,
     shown_file,
 )
+from rer_numba.commands_process import print_process_parts, process_json, process_parts
 from rer_numba.errors import ConfigurationError, RerError
 from rer_numba.tables_text import make_output
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rer_numba.progress import OnProgress
     from rer_numba.repository import Repository
 
+_SHOWN_PARTS = 20
 _WITH_REZ = "reading families with rez"
 """What `rer_numba.paths.build` reports while rez reads."""
 
@@ -55,10 +57,12 @@ def encode(arguments: argparse.Namespace) -> int:
         "bytes": os.path.getsize(repository.file),
         "seconds": seconds,
     }
+    asking = process_parts(repository) if facts["of_process"] else []
     if arguments.json:
-        print_json(facts)
+        print_json({**facts, "process_parts": process_json(asking)})
     else:
         _print_encoded(facts, arguments.output)
+        print_process_parts(make_output(), asking, _SHOWN_PARTS)
     return UNSOLVED if arguments.strict and facts["broken"] else OK
 
 
@@ -186,6 +190,8 @@ def _print_encoded(facts: dict[str, Any], target: str) -> None:
         rows.append(("for rez", f"{count_families(facts['families_for_rez'])} with files that are not plain literals"))
     if facts["late"]:
         rows.append(("late", f"{facts['late']:,}, whose solves need rez"))
+    if facts["of_process"]:
+        rows.append(("of process", f"{facts['of_process']:,}, evaluated by rez in each process that comes to them"))
     if facts["broken"]:
         rows.append(("broken", f"{facts['broken']:,}, see `rer-numba verify {target}`"))
     parts = ", ".join(f"{name} {taken:.1f}" for name, taken in seconds.items())

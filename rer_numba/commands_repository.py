@@ -22,6 +22,7 @@ from rer_numba.commands import (
     print_json,
     shown_file,
 )
+from rer_numba.commands_process import print_process_parts, process_json, process_parts
 from rer_numba.errors import RepositoryFileError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
@@ -160,6 +161,7 @@ def _print_info(given: str, facts: dict[str, Any]) -> None:
         ("variants", numbers["variants"]),
         ("requirements", f"{numbers['requirements_of_variants']}, {numbers['requirements']} different ones"),
         ("late", numbers["late"]),
+        ("of process", numbers["of_process"]),
         ("broken", numbers["broken"]),
         *(("" if n else "paths", path) for n, path in enumerate(facts["paths"])),
         ("path settings", _settings_text(facts["path_settings"], asdict(PathSettings()))),
@@ -205,7 +207,8 @@ def verify(arguments: argparse.Namespace) -> int:
     from rer_numba.repository import Repository
 
     repository = Repository.open(arguments.repository, check="frozen", verify="always")
-    broken = [part for part in repository.broken() if not part.is_late]
+    broken = [part for part in repository.broken() if not (part.is_late or part.is_of_process)]
+    asking = process_parts(repository)
     if arguments.json:
         print_json(
             {
@@ -214,18 +217,21 @@ def verify(arguments: argparse.Namespace) -> int:
                 **count_tables(repository.tables),
                 **count_broken(repository),
                 "broken_parts": [part._asdict() for part in broken],
+                "process_parts": process_json(asking),
             }
         )
     else:
-        _print_verified(shown_file(arguments.repository, repository.file), repository, broken)
+        _print_verified(shown_file(arguments.repository, repository.file), repository, broken, asking)
     return UNSOLVED if broken else OK
 
 
-def _print_verified(file: str, repository: Repository, broken: list[Broken]) -> None:
+def _print_verified(file: str, repository: Repository, broken: list[Broken], asking: list[Broken]) -> None:
     output = make_output()
     late = count_broken(repository)["late"]
+    of_process = f"{len(asking):,} of process, " if asking else ""
     packages = counted(len(repository.tables.package_version_rank), "package")
-    output.line(f"{file} is undamaged: {packages}, {late:,} late, {len(broken):,} broken")
+    output.line(f"{file} is undamaged: {packages}, {late:,} late, {of_process}{len(broken):,} broken")
+    print_process_parts(output, asking)
     if broken:
         rows = [(part.name, part.error_type, part.text.partition("\n")[0]) for part in broken]
         output.table(Table((Column("broken"), Column("error"), Column("text", wraps=True)), rows))

@@ -1,4 +1,4 @@
-"""Solves that meet a late requirement: only rez can run it, so rez does the whole solve."""
+"""Solves that meet a late requirement, or a package that only this process knows: rez does them as a whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rer_numba.results import SolveResult
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
     from rer_numba.paths.settings import PathSettings
-    from rer_numba.requirements import RequirementList
+    from rer_numba.requests import MergedRequest
     from rer_numba.stepping import Limits
 
 
@@ -33,7 +33,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def solve_with_rez(
-    request: RequirementList,
+    request: MergedRequest,
     options: SolveOptions,
     paths: Sequence[str],
     settings: PathSettings,
@@ -44,7 +44,7 @@ def solve_with_rez(
 
     Parameters
     ----------
-    request : RequirementList
+    request : MergedRequest
     options : SolveOptions
     paths : sequence of str
         Where rez shall search.

@@ -10,6 +10,9 @@ from rer_numba import errors
 LATE = "LateBinding"
 """The `BrokenValue.error_type` of an attribute that is a late function: only rez, in a solve, could say its value."""
 
+PROCESS = "ProcessDependent"
+"""The `BrokenValue.error_type` of what is known only in the process that asks: see `PackageData.of_process`."""
+
 
 class BrokenValue(NamedTuple):
     """What rez raises when an attribute of a package is read.
@@ -17,9 +20,9 @@ class BrokenValue(NamedTuple):
     Attributes
     ----------
     error_type : str
-        Name of the exception class, or `LATE`.
+        Name of the exception class, `LATE`, or `PROCESS`.
     text : str
-        Its text; of a late function, a sentence that names the attribute.
+        Its text; of a late function, a sentence that names the attribute; of `PROCESS`, what the file asks the process.
     """
 
     error_type: str
@@ -184,6 +187,20 @@ class PackageData:
         return cls.as_found(name, version, error, error, build_requires=error, timestamp=error, uri=uri)
 
     @classmethod
+    def of_process(cls, name: str, version: str, reason: str, uri: str | None) -> PackageData:
+        """Make a mark for a package that says something else in each process, or may.
+
+        Nothing of what it says is known here, not even its release time. A solve ends as soon as it comes to it, and
+        whoever solves evaluates the package in this process (`rer_numba.process_packages`).
+
+        Parameters
+        ----------
+        reason : str
+            What the file asks its process, in words that follow its name.
+        """
+        return cls.unreadable(name, version, process_mark(f"{name}-{version}" if version else name, reason), uri)
+
+    @classmethod
     def from_rez(cls, package: Any) -> PackageData:
         """Take a `rez.packages.Package` (or anything with its attributes). Loads the package."""
         return cls(
@@ -230,6 +247,11 @@ class PackageData:
         requires = self.found.requires if isinstance(self.found.requires, BrokenValue) else self.requires
         variants = self.found.variants if isinstance(self.found.variants, BrokenValue) else self.variants
         return f"PackageData({self.name!r}, {self.version!r}, {requires!r}, {variants!r})"
+
+
+def process_mark(what: str, reason: str) -> BrokenValue:
+    """The error of what is known only in the process that asks: a package, or a family in one file."""
+    return BrokenValue(PROCESS, f"{what} {reason}, so it has to be evaluated in the process that solves")
 
 
 def _rebuild(

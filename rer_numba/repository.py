@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.options import SolveOptions
-from rer_numba.packages import LATE, PackageData
+from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.snapshot import Snapshot
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rer_numba.broken import Broken
     from rer_numba.paths.settings import PathSettings
     from rer_numba.progress import OnProgress
+    from rer_numba.requests import MergedRequest
     from rer_numba.requirements import RequirementList
     from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
@@ -380,7 +381,7 @@ class Repository:
 
     def solve_merged(
         self,
-        merged: RequirementList,
+        merged: MergedRequest,
         options: SolveOptions,
         limits: Limits | None = None,
         signal: memoryview[int] | None = None,
@@ -389,7 +390,7 @@ class Repository:
 
         Parameters
         ----------
-        merged : RequirementList
+        merged : MergedRequest
         options : SolveOptions
         limits : Limits, optional
         signal : int64 array of length 1, optional
@@ -400,7 +401,7 @@ class Repository:
 
             return SolveResult("failed", num_fails=1, failure=dependency_conflict(*merged.conflict))
         result = self._solve_fresh(merged, options, limits, signal)
-        if result.error_type == LATE and self.path_settings is not None:
+        if result.error_type in (LATE, PROCESS) and self.path_settings is not None:
             from rer_numba.late import solve_with_rez
 
             reason = str(result.failure_description)

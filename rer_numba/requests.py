@@ -35,7 +35,23 @@ def parse_requirement(text: str) -> Requirement:
     return as_requirement(text)
 
 
-def parse_requests(requests: Iterable[Any], implicit: Iterable[str] = ()) -> RequirementList:
+class MergedRequest(RequirementList):
+    """A request as it was given, and merged.
+
+    Attributes
+    ----------
+    given : list of Requirement
+        Before merging, with the implicit ones behind: what late functions are shown.
+    """
+
+    __slots__ = ("given",)
+
+    def __init__(self, requirements: Iterable[Requirement]) -> None:
+        self.given = list(requirements)
+        super().__init__(self.given)
+
+
+def parse_requests(requests: Iterable[Any], implicit: Iterable[str] = ()) -> MergedRequest:
     """Parse and merge a request, and the implicit ones that follow it.
 
     Raises
@@ -49,7 +65,7 @@ def parse_requests(requests: Iterable[Any], implicit: Iterable[str] = ()) -> Req
         raise TypeError(f"a request is a list of texts, not the text {requests!r}")
     items = [parse_requirement(item) if isinstance(item, str) else as_requirement(item) for item in requests]
     items += map(parse_requirement, implicit)
-    return RequirementList(items)
+    return MergedRequest(items)
 
 
 class EncodedRequest(NamedTuple):

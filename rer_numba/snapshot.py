@@ -11,6 +11,7 @@ from rer_numba import state
 from rer_numba.engine import NO_LIMIT, Engine, Session
 from rer_numba.errors import RerError, SolveLimitError, UnreadablePackageError
 from rer_numba.options import SolveOptions
+from rer_numba.packages import PROCESS
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
 from rer_numba.requirements import RequirementList
@@ -80,6 +81,12 @@ class Snapshot:
         """The columns as numpy arrays."""
         return tables_of(self.views)
 
+    @cached_property
+    def marks(self) -> frozenset[int]:
+        """Errors that stand for packages which only the process that asks knows: rows of ``error_type_text``."""
+        text = self.view(False).reader.text
+        return frozenset(row for row, kind in enumerate(self.views.error_type_text) if text(kind) == PROCESS)
+
     def view(self, building: bool) -> _View:
         """The repository with or without build_requires."""
         building = building and bool(len(self.views.building_variant_requirement_offsets))
@@ -134,11 +141,29 @@ class Snapshot:
                 stopped = _run(solve, limits)
                 if self.guard is not None:
                     stale_path = _stale_path(solve, self.guard)
+                unknown = self.unknown_time(solve)
+                if unknown is not None:
+                    kind, text = unknown
+                    return SolveResult("error", failure=text, error_type=kind), stale_path
                 return _result(solve, *stopped), stale_path
             finally:
                 solve.close()
         except RerError as error:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__), stale_path
+
+    def unknown_time(self, solve: Solve) -> tuple[str, str] | None:
+        """The error of a package whose release time an orderer went by, though only the process that asks knows it.
+
+        All else that a solve looks at in such a package ends it.
+        """
+        policy = solve.policy
+        if policy is None or not policy.orders_by_time or not self.marks:
+            return None
+        found = solve.looked_at()
+        column = self.views.package_timestamp_error
+        errors = (column[package] for package in (*found.packages, *found.hidden))
+        row = next((error for error in errors if error in self.marks), None)
+        return None if row is None else solve.view.reader.error(row)
 
 
 def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:

@@ -213,7 +213,7 @@ def test_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     counts.record(False, "late requires")
     counts.record(False, "late requires")
     told = rez_bridge.stats()
-    assert told == {"native": 1, "fallback": 2, "reasons": {"late requires": 2}, "differences": 0}
+    assert told == {"native": 1, "fallback": 2, "reasons": {"late requires": 2}, "differences": 0, "evaluated": 0}
     told["reasons"]["mine"] = 1
     assert "mine" not in rez_bridge.stats()["reasons"]
     assert [record.getMessage() for record in caplog.records] == ["solved by rez: late requires"] * 2
@@ -230,7 +230,7 @@ def test_counts_of_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert rez_bridge.stats() == {"native": 4000, "fallback": 4000, "reasons": {"x": 4000}, "differences": 0}
+    assert rez_bridge.stats() == {"native": 4000, "fallback": 4000, "reasons": {"x": 4000}, "differences": 0, "evaluated": 0}
 
 
 # -------------------------------------------------------------------------------------------------------------- verify

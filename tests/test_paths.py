@@ -34,6 +34,7 @@ from rer_numba.paths.settings import PathSettings
 from rer_numba.schema import COLUMNS, Tables
 from tests.oracle import PATHS_PLACEHOLDER, Answer, RezOracle, _rez_filter
 from tests.random_tree import TreeCase, let_settle, make_tree, mutate
+from tests.rez_contexts import asking_at_once, unsolved_context_of_rez
 from tests.rez_folders import rez_as
 
 SEEDS = 60
@@ -66,7 +67,7 @@ def rez_for(tree: TreeCase) -> Iterator[None]:
 
 def tables_of(tree: TreeCase, processes: int = 1) -> Tables:
     """Encode a tree, with rez configured as the tree wants it."""
-    with rez_as(tree.settings, tree.build_python_path):
+    with rez_as(tree.settings, tree.build_python_path), asking_at_once():
         return tables_of_paths(tree.paths, tree.settings, processes=processes)
 
 
@@ -180,7 +181,12 @@ def test_rez_benchmark_repository(tmp_path: Path) -> None:
 def answers_of_rez(tree: TreeCase, timestamp: int | None, building: bool) -> list[Answer]:
     with rez_for(tree), RezOracle.at_paths(tree.paths) as oracle:
         options = {"package_filter": _rez_filter(None, timestamp), "building": building}
-        return [oracle._ask(requests, (), options) for requests in tree.requests]
+        answers = []
+        for requests in tree.requests:
+            # late functions see a context
+            context = unsolved_context_of_rez(requests, tree.paths, building=building, add_implicit_packages=False)
+            answers.append(oracle._ask(requests, (), {**options, "context": context}))
+        return answers
 
 
 def answers_of_us(tree: TreeCase, **options: Any) -> list[Answer]:
@@ -220,7 +226,7 @@ def test_workers_read_the_same(tmp_path: Path) -> None:
 
 
 def refreshed(tree: TreeCase, tables: Tables, level: str = STRICT) -> Tables:
-    with rez_as(tree.settings, tree.build_python_path):
+    with rez_as(tree.settings, tree.build_python_path), asking_at_once():
         changed = Freshness(tables, tree.settings).changed_families(level, lambda done, total: None)
         return read_again(tables, changed, tree.settings, processes=1)
 

@@ -175,7 +175,7 @@ def test_a_change_within_the_tick_of_the_clock_is_not_trusted(packages: Path) ->
 
 def test_what_needs_a_loader_is_left_to_it(packages: Path) -> None:
     (packages / "bee" / "3").mkdir()
-    (packages / "bee" / "3" / "package.py").write_text("import os\n")
+    (packages / "bee" / "3" / "package.py").write_text("requires = 'lib'\n")
     families = places_of([list_location(str(packages), DEFAULTS)])
     reading = read_families(families, DEFAULTS)
     assert [one.name for one in reading.unread] == ["bee"]

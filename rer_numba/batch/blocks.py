@@ -14,13 +14,12 @@ import numpy as np
 
 from rer_numba import state
 from rer_numba.clock import CLOCK
-from rer_numba.requirements import RequirementList
 from rer_numba.results import SolveResult
 from rer_numba.state import ROWS, Rows
 
 if TYPE_CHECKING:
     from rer_numba.batch.plans import Plan, Vocabulary, Word
-    from rer_numba.requests import EncodedRequest
+    from rer_numba.requests import EncodedRequest, MergedRequest
     from rer_numba.schema import IntArray
     from rer_numba.snapshot import Solve
 
@@ -174,7 +173,7 @@ class Block:
         self._found.append((call, found))
         return len(self._found) - 1
 
-    def merged(self, row: int) -> RequirementList:
+    def merged(self, row: int) -> MergedRequest:
         """The request of a row, with the implicit packages."""
         asked = [self.vocabulary.given[number] for number in self.given_numbers(row)]
         return _merge([*asked, *self.options.implicit_packages])
@@ -290,7 +289,7 @@ class Block:
         return _cycle(solve) if code == state.CYCLIC else solve.failure_text()
 
 
-def _merge(asked: list[Any]) -> RequirementList:
+def _merge(asked: list[Any]) -> MergedRequest:
     from rer_numba.requests import parse_requests
 
     return parse_requests(asked)

@@ -21,12 +21,12 @@ from typing import NamedTuple, Protocol
 from rer_numba.draft import FactsDraft, Source
 from rer_numba.errors import VersionError
 from rer_numba.facts import Facts
-from rer_numba.packages import BrokenValue, PackageData
+from rer_numba.packages import BrokenValue, PackageData, process_mark
 from rer_numba.paths.discover import Entry, Family, FamilyListing, list_family
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of, state_to_watch
-from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package
+from rer_numba.paths.static_package import CONSTANT, PROCESS, RAISES, NotPlainError, StaticPackage, parse_static_package
 from rer_numba.version_order import version_key
 
 _TRIES = 5
@@ -189,10 +189,14 @@ class _FamilyReader:
             self._watch_release(place, entry, [])
             return _without_definition(place, entry), Source(place.location, *ABSENT)
         for _ in range(_TRIES):
-            static, state, reason = _read_static(entry)
+            static, state, reason, kind = _read_static(entry)
+            if kind == PROCESS:
+                return self._mark(place, entry, reason, state)
             if static is not None and static.has_timestamp:
                 return static.package(self.name, entry.version, entry.file), Source(place.location, *state)
             old_release = old_release_files(entry.folder)
+            if any(_names_python(path) for path, _ in old_release):
+                return self._mark(place, entry, "has a release file that names objects of Python", state)
             if static is not None and not old_release:
                 self._watch_release(place, entry, [])
                 return static.package(self.name, entry.version, entry.file), Source(place.location, *state)
@@ -201,11 +205,18 @@ class _FamilyReader:
             now = time.time_ns()
             before = _look(entry.file)
             package = self.loader.package(place, entry, reason)
+            if kind == RAISES and not isinstance(package.found.requires, BrokenValue):
+                return self._mark(place, entry, "was not understood", settled(before, now))
             if _look(entry.file) == before:
                 self._watch_release(place, entry, old_release)
                 return package, Source(place.location, *settled(before, now))
         self._watch_release(place, entry, old_release)
         return package, Source(place.location, *before._replace(mtime_ns=UNSURE))
+
+    def _mark(self, place: Place, entry: Entry, reason: str, state: FileState) -> tuple[PackageData, Source]:
+        """A package that only the process that asks knows. Its release time is asked then, too."""
+        package = PackageData.of_process(self.name, entry.version, reason, entry.file)
+        return package, Source(place.location, *state)
 
     def _watch_release(self, place: Place, entry: Entry, files: list[tuple[str, FileState]]) -> None:
         """Watch what may tell the release time of a package that does not tell it itself."""
@@ -214,9 +225,15 @@ class _FamilyReader:
         self._watched += files
 
     def _combined(self, place: Place) -> dict[bytes, tuple[PackageData, Source]]:
+        reason, kind = _combined_kind(place.family)
+        if kind == PROCESS:
+            self._fail(process_mark(self.name, reason))
+            return {}
         if self.loader is None:
             raise NeedsLoaderError
         packages = self.loader.combined(place, self.settings)
+        if kind == RAISES and not isinstance(packages, BrokenValue):
+            packages = process_mark(self.name, "was not understood")
         if isinstance(packages, BrokenValue):
             self._fail(packages)
             return {}
@@ -246,19 +263,54 @@ def _look(path: str) -> FileState:
         return ABSENT
 
 
-def _read_static(entry: Entry) -> tuple[StaticPackage | None, FileState, str]:
-    """Read a plain file: (content or None, state, why only rez can read it)."""
+def _read_static(entry: Entry) -> tuple[StaticPackage | None, FileState, str, str]:
+    """Read a plain file: (content or None, state, why only rez can read it, `NotPlainError.kind`)."""
     assert entry.file is not None
-    if entry.extension != "py":
-        return None, ABSENT, "it is a YAML file"
     try:
         source, state = _read_settled(entry.file)
+    except OSError as error:
+        return None, ABSENT, error.strerror or str(error), CONSTANT
+    if entry.extension != "py":
+        return None, state, *_yaml_kind(source)
+    try:
         static = parse_static_package(source)
     except NotPlainError as error:
-        return None, ABSENT, str(error)
+        return None, state, str(error), error.kind
+    return static, state, "its release time is in an old form of file", CONSTANT
+
+
+def _combined_kind(family: Family) -> tuple[str, str]:
+    """Why only rez can read a family in one file, and the `NotPlainError.kind` of that."""
+    try:
+        source, _ = _read_settled(family.path)
     except OSError as error:
-        return None, ABSENT, error.strerror or str(error)
-    return static, state, "its release time is in an old form of file"
+        return str(error), CONSTANT
+    if family.extension != "py":
+        return _yaml_kind(source)
+    try:
+        parse_static_package(source)
+    except NotPlainError as error:
+        return str(error), error.kind
+    return "it holds all versions of a package", CONSTANT
+
+
+def _yaml_kind(source: bytes) -> tuple[str, str]:
+    """The same for a YAML file, which can name objects of Python, as the values of variables of modules."""
+    if is_yaml_with_python(source):
+        return "names objects of Python", PROCESS
+    return "it is a YAML file", CONSTANT
+
+
+def is_yaml_with_python(source: bytes) -> bool:
+    """Whether a YAML file may have tags that stand for objects of Python: ``!!python/name:os.environ``."""
+    return b"!" in source and (b"python/" in source or b"%" in source)
+
+
+def _names_python(path: str) -> bool:
+    try:
+        return path.endswith(".yaml") and is_yaml_with_python(_read_settled(path)[0])
+    except OSError:
+        return False
 
 
 def _read_settled(path: str) -> tuple[bytes, FileState]:

@@ -1,9 +1,9 @@
 """One package.py, read without running it.
 
 What rez installs is a list of literals, with functions and configuration beside them that no solve looks at. Such a
-file is read here, and then what comes out is what rez's loader finds in it. As soon as anything in the file could
-compute a value, or could make rez refuse the file, it is refused: a guess could differ from what rez finds when it runs
-the file.
+file is read here, and then what comes out is what rez's loader finds in it. A file that computes its values is
+evaluated (`rer_numba.paths.evaluator`), if what it computes cannot differ between processes. As soon as it could, or
+could make rez refuse the file, it is refused: a guess could differ from what rez finds when it runs the file.
 
 Invariants
 ----------
@@ -36,6 +36,12 @@ _OF_SCOPES = frozenset(
     | {"locals", "name", "pending", "pop", "popitem", "read_only", "setdefault", "to_dict", "update", "values"}
 )
 """Attributes that the objects made by `scope` have from the start: nothing can be set below them."""
+CONSTANT = "constant"
+"""The `NotPlainError.kind` of a file of which rez says the same in every process."""
+RAISES = "raises"
+"""The kind of one that rez cannot load, in any process."""
+PROCESS = "process"
+"""The kind of one that has to be run in the very process that asks, since it may say something else in each."""
 _DEEPEST = 16
 """How many names `c.a.b.x = 1` may chain, and how many scopes may nest: Python and rez have limits of their own."""
 _CODING = re.compile(rb"coding[:=][ \t]*([-\w.]+)")
@@ -43,7 +49,17 @@ _PROBLEMS_OF_PYTHON = (SyntaxError, ValueError, MemoryError, RecursionError, Ove
 
 
 class NotPlainError(Exception):
-    """Why a package cannot be read, in words that follow the name of its file."""
+    """Why a package cannot be read, in words that follow the name of its file.
+
+    Attributes
+    ----------
+    kind : {CONSTANT, RAISES, PROCESS}
+        Whether rez finds the same in every process.
+    """
+
+    def __init__(self, reason: str, kind: str = CONSTANT) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class StaticPackage(NamedTuple):
@@ -76,16 +92,31 @@ class StaticPackage(NamedTuple):
         """Take values, which may be wrong; raises NotPlainError if one has a wrong type."""
         variants = values.get("variants", [])
         if type(variants) is not list:
-            raise NotPlainError(f"variants must be a list of lists of texts, not {_shown(variants)}")
+            raise _wrong("variants must be a list of lists of texts", variants)
         timestamp = values.get("timestamp", 0)
-        if type(timestamp) is not int or abs(timestamp) >= 1 << 63:
-            raise NotPlainError(f"timestamp must be a whole number of seconds, not {_shown(timestamp)}")
+        if not _is_number(timestamp):
+            raise _wrong("timestamp must be a whole number of seconds", timestamp)
         return cls(
             _texts(values.get("requires", []), "requires"),
             [_texts(variant, "each of the variants") for variant in variants],
             _texts(values.get("build_requires", []), "build_requires"),
             timestamp if "timestamp" in values else None,
         )
+
+
+def _wrong(what: str, value: object) -> NotPlainError:
+    """The error of a value of a wrong type. What rez says of it holds its text, in which the order of sets varies."""
+    if _has_set(value):
+        return NotPlainError(f"{what}, and holds a set, whose order is another one in each process", PROCESS)
+    return NotPlainError(f"{what}, not {_shown(value)}")
+
+
+def _has_set(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return any(map(_has_set, value))
+    if type(value) is dict:
+        return any(map(_has_set, value.values()))
+    return isinstance(value, (set, frozenset))
 
 
 def _shown(value: object) -> str:
@@ -97,10 +128,10 @@ def _shown(value: object) -> str:
 
 def _texts(value: Any, what: str) -> list[str]:
     if type(value) is not list:
-        raise NotPlainError(f"{what} must be a list of texts, not {_shown(value)}")
+        raise _wrong(f"{what} must be a list of texts", value)
     for text in value:
         if type(text) is not str:
-            raise NotPlainError(f"{what} must be a list of texts, not {_shown(value)}")
+            raise _wrong(f"{what} must be a list of texts", value)
         if not text.isascii():
             check_text(text, what)
     return value
@@ -137,18 +168,9 @@ def parse_static_package(source: bytes) -> StaticPackage:
     34 us for a file of rez's benchmark (320 bytes), 28 of them in `ast.parse`, and 7 more to read it; 105 us for one of
     700 bytes with functions and a scope (2026-11, one core).
     """
-    values: dict[str, Any] = {}
-    others: list[ast.stmt] = []
-    for statement in _parse(source):
-        if type(statement) is ast.Assign:
-            problem = _read_assignment(statement, values)
-        else:
-            problem = _other_problem(statement, others)
-        if problem:
-            raise NotPlainError(f"line {statement.lineno}: {problem}")
-    if others:
-        _check_all(source, others)
-    return StaticPackage.of(values)
+    body = _parse(source)
+    found = _read_plain(source, body)
+    return _evaluated(source, body) if found is None else StaticPackage.of(found)
 
 
 def _parse(source: bytes) -> list[ast.stmt]:
@@ -164,31 +186,91 @@ def _parse(source: bytes) -> list[ast.stmt]:
 
 def _not_python(error: Exception) -> NotPlainError:
     line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
-    return NotPlainError(f"{line}is not valid Python ({error.msg if isinstance(error, SyntaxError) else error})")
+    text = f"{line}is not valid Python ({error.msg if isinstance(error, SyntaxError) else error})"
+    return NotPlainError(text, RAISES)
 
 
-def _check_all(source: bytes, others: list[ast.stmt]) -> None:
-    """Refuse a file with functions that rez cannot compile or find again, or with scopes that are not plain.
-
-    Assignments of literals need no second look; functions do: `break` outside of a loop, two parameters of one name
-    and the like are found by the compiler only. rez then reads the text of each function from the file, where a comment
-    that is not UTF-8 stops it, although it does not stop the compiler.
-    """
-    if not _is_utf8(source):
-        raise NotPlainError("has functions and is not written in UTF-8")
-    functions: list[ast.stmt] = [statement for statement in others if isinstance(statement, ast.FunctionDef)]
+def _compile(code: bytes | ast.Module) -> None:
+    """Find what only the compiler refuses: `break` outside of a loop, two parameters of one name and the like."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # with the `annotations` of this module in force, as rez compiles with those of its own
-            compile(ast.Module(functions, []), "package.py", "exec")
+            compile(code, "package.py", "exec")
     except _PROBLEMS_OF_PYTHON as error:
         raise _not_python(error) from None
-    scopes = _Scopes()
-    for statement in others:
-        problem = scopes.problem(statement, ()) if isinstance(statement, ast.With) else None
+
+
+def _read_plain(source: bytes, body: list[ast.stmt]) -> dict[str, Any] | None:
+    """What a file assigns that only assigns literals, beside functions and scopes; None if it does more.
+
+    Assignments of literals need no second look; functions do, see `_compile`.
+    """
+    values: dict[str, Any] = {}
+    others: list[ast.stmt] = []
+    for statement in body:
+        if type(statement) is ast.Assign:
+            problem = _read_assignment(statement, values)
+        else:
+            problem = _other_problem(statement, others)
         if problem:
-            raise NotPlainError(f"line {statement.lineno}: {problem}")
+            return None
+    functions: list[ast.stmt] = [statement for statement in others if isinstance(statement, ast.FunctionDef)]
+    if others:
+        _check_text(source)
+        _compile(ast.Module(functions, []))
+    if _scopes_problem([statement for statement in others if isinstance(statement, ast.With)]):
+        return None
+    return values
+
+
+def _check_text(source: bytes) -> None:
+    """Refuse a file with functions that is not UTF-8.
+
+    rez reads the text of each function from the file, where a comment that is not UTF-8 stops it, although it does not
+    stop the compiler.
+    """
+    if not _is_utf8(source):
+        raise NotPlainError("has functions and is not written in UTF-8")
+
+
+def _scopes_problem(statements: list[ast.With]) -> str | None:
+    """Say why the scopes of a file are not plain."""
+    scopes = _Scopes()
+    for statement in statements:
+        problem = scopes.problem(statement, ())
+        if problem:
+            return f"line {statement.lineno}: {problem}"
+    return None
+
+
+def _evaluated(source: bytes, body: list[ast.stmt]) -> StaticPackage:
+    """Read a file that computes something; raises NotPlainError."""
+    from rer_numba.paths.evaluator.reads import reads_of
+    from rer_numba.paths.evaluator.statements import Evaluation
+    from rer_numba.paths.evaluator.values import FileRaisesError, NotEvaluatedError
+
+    _compile(source)
+    evaluation = Evaluation(body)
+    try:
+        values = evaluation.run()
+        problem = _scopes_problem(evaluation.scopes)
+        solver_values = {key: evaluation.kept(key) for key in (*SOLVER_KEYS, "format_version") if key in values}
+    except NotEvaluatedError as error:
+        problem = f"line {evaluation.line}: {error}"
+    except FileRaisesError as error:
+        raise NotPlainError(f"line {evaluation.line}: raises an error ({error})", RAISES) from None
+    if problem:
+        raise NotPlainError(reads_of(body) or problem, PROCESS)
+    if evaluation.functions or evaluation.scopes:
+        _check_text(source)
+    if not _is_number(solver_values.pop("format_version", 0)):
+        raise NotPlainError("format_version is no number")
+    return StaticPackage.of(solver_values)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and abs(value) < 1 << 63
 
 
 def _is_utf8(source: bytes) -> bool:
@@ -217,7 +299,7 @@ def _read_assignment(statement: ast.Assign, values: dict[str, Any]) -> str | Non
         values[key] = _literal(statement.value)
     except _NotLiteralError:
         return f"{key} is computed"
-    if key == "format_version" and not (type(values[key]) is int and abs(values[key]) < 1 << 63):
+    if key == "format_version" and not _is_number(values[key]):
         return "format_version is no number"
     return None
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import rez
+from rez import module_root_path
 from rez.config import config
+from rez.exceptions import PackageRequestError
 from rez.package_filter import PackageFilter, PackageFilterBase, PackageFilterList, TimestampRule
 from rez.package_order import PackageOrderList, from_pod
 from rez.package_repository import package_repository_manager
+from rez.resolved_context import PatchLock, ResolvedContext
+from rez.resolver import ResolverStatus
 from rez.solver import SolverStatus
+from rez.system import system
+from rez.utils.formatting import PackageRequest
 from rez.version import Requirement
 
 from rer_numba.filters import CustomFilter, as_package_filter
@@ -19,7 +27,7 @@ from rer_numba.filters import PackageFilterList as OurFilterList
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import CustomOrder, as_package_orderers
 from rer_numba.paths.settings import PathSettings
-from rer_numba.requirements import RequirementList
+from rer_numba.requests import MergedRequest
 from rer_numba.results import ResolvedVariant, SolveResult
 from rer_numba.rez_bridge.configured import PLUGIN_SETTINGS
 from rer_numba.rez_bridge.hook import rez_solver
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def solve(
-    request: RequirementList,
+    request: MergedRequest,
     options: SolveOptions,
     paths: Sequence[str],
     settings: PathSettings,
@@ -40,8 +48,8 @@ def solve(
 
     Parameters
     ----------
-    request : RequirementList
-        Merged; implicit packages are in it.
+    request : MergedRequest
+        Implicit packages are in it.
     options : SolveOptions
     paths : sequence of str
         Where rez shall search.
@@ -54,19 +62,22 @@ def solve(
 
     Notes
     -----
-    As always in rez, packages that this process has read with it are not read again. A late function sees no context,
-    since there is none: the answer is that of `rez.solver.Solver`.
+    As always in rez, packages that this process has read with it are not read again. Late functions see a context, as
+    they do in `rez-env`.
     """
     start = time.perf_counter()
     kind = rez_solver()
     solver = kind.__new__(kind)  # made in two steps, so that its counters are there when it raises
     try:
         with _configured(options, settings):
+            context = unsolved_context(request, options, paths)
+            package_filter, package_orderers = _with_time(context.package_filter, options), context.package_orderers
             solver.__init__(
-                [Requirement(str(requirement)) for requirement in request],
-                list(paths),
-                package_filter=_filter(options),
-                package_orderers=_orderers(options),
+                context.requested_packages(include_implicit=True),
+                context.package_paths,
+                context=context,
+                package_filter=package_filter,
+                package_orderers=package_orderers,
                 building=options.building,
                 callback=None if limits is None else _callback(limits),
             )
@@ -80,10 +91,70 @@ def solve(
     return SolveResult(**found, solve_time_ms=milliseconds, fallback_reason=reason)
 
 
+def unsolved_context(request: MergedRequest, options: SolveOptions, paths: Sequence[str]) -> ResolvedContext:
+    """Make a context as it is while rez solves for it. Nothing is solved, tracked or cached.
+
+    Ports: rez.resolved_context.ResolvedContext.__init__ (rez 3.4.0), up to the solve.
+    """
+    context = ResolvedContext.__new__(ResolvedContext)
+    n_given = len(request.given) - len(options.implicit_packages)
+    given = [_as_rez_takes_it(str(requirement)) for requirement in request.given]
+    now = int(time.time())
+    values: dict[str, Any] = {
+        "load_path": None,
+        "requested_timestamp": options.timestamp or None,
+        "timestamp": options.timestamp or now,
+        "building": options.building,
+        "testing": False,
+        "implicit_packages": given[n_given:],
+        "caching": False,
+        "verbosity": 0,
+        "_package_requests": given[:n_given],
+        "package_paths": list(dict.fromkeys(paths)),
+        "package_filter": _filter(options),
+        "package_orderers": _orderers(options),
+        "append_sys_path": True,
+        "package_caching": False,
+        "package_cache_async": config.package_cache_async,
+        "default_patch_lock": PatchLock.no_lock,
+        "patch_locks": {},
+        "rez_version": rez.__version__,
+        "rez_path": module_root_path,
+        "user": getpass.getuser(),
+        "host": system.hostname,
+        "platform": system.platform,
+        "arch": system.arch,
+        "os": system.os,
+        "created": now,
+        "status_": ResolverStatus.pending,
+        "_resolved_packages": None,
+        "_resolved_ephemerals": None,
+        "failure_description": None,
+        "graph_string": None,
+        "graph_": None,
+        "from_cache": None,
+        "solve_time": 0.0,
+        "load_time": 0.0,
+        "num_loaded_packages": 0,
+        "pre_resolve_bindings": None,
+        "parent_suite_path": None,
+        "suite_context_name": None,
+    }
+    vars(context).update(values)
+    return context
+
+
+def _as_rez_takes_it(text: str) -> Requirement:
+    """What rez makes of a text; a requirement that rez refuses as a text was handed in as an object."""
+    try:
+        request: Requirement = PackageRequest(text)
+    except PackageRequestError:
+        request = Requirement(text)
+    return request
+
+
 def _callback(limits: Limits) -> Any:
     """What rez itself gives its solver for these limits."""
-    from rez.resolved_context import ResolvedContext
-
     return ResolvedContext.Callback(limits.max_fails, limits.time_limit, None)  # type: ignore[arg-type]
 
 
@@ -155,18 +226,14 @@ def _as_configured(settings: PathSettings, name: str) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _orderers(options: SolveOptions) -> PackageOrderList | None:
-    given = as_package_orderers(options.package_orderers)
-    if given is None:
-        return None
+def _orderers(options: SolveOptions) -> PackageOrderList:
     orderers = PackageOrderList()
-    for order in given:
+    for order in as_package_orderers(options.package_orderers) or ():
         orderers.append(order.given if isinstance(order, CustomOrder) else from_pod(order.to_pod()))
     return orderers
 
 
 def _filter(options: SolveOptions) -> PackageFilterBase:
-    """Ports: rez.resolver.Resolver.__init__ (rez 3.4.0)."""
     given = as_package_filter(options.package_filter)
     if isinstance(given, CustomFilter):
         found: PackageFilterBase = given.given
@@ -174,6 +241,11 @@ def _filter(options: SolveOptions) -> PackageFilterBase:
         found = PackageFilterList()
         for one in () if given is None else given.filters if isinstance(given, OurFilterList) else (given,):
             found.add_filter(one.given if isinstance(one, CustomFilter) else PackageFilter.from_pod(one.to_pod()))
+    return found
+
+
+def _with_time(found: PackageFilterBase, options: SolveOptions) -> PackageFilterBase:
+    """Ports: rez.resolver.Resolver.__init__ (rez 3.4.0)."""
     if not options.timestamp:
         return found
     found = found.copy() if found else PackageFilterList()  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from rer_numba.errors import ConfigurationError
 from rer_numba.filters import as_package_filter
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
-from rer_numba.packages import LATE
+from rer_numba.packages import LATE, PROCESS
 from rer_numba.requirements import RequirementList, as_requirement
 from rer_numba.rez_bridge.lists import Rows, TableVariant
 from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
@@ -63,7 +63,7 @@ def exception_of(error_type: str, text: str) -> Exception:
         return VersionError(text)
     kind = getattr(exceptions, error_type) if error_type in _RAISED else _plugin_exception(error_type)
     if kind is None:
-        raise NotNativeError(text if error_type == LATE else f"a package raises {error_type}")
+        raise NotNativeError(text if error_type in (LATE, PROCESS) else f"a package raises {error_type}")
     made: exceptions.RezError = kind.__new__(kind, text)
     exceptions.RezError.__init__(made, text)  # the class's own would add to the text
     return made
@@ -224,6 +224,9 @@ class NativeSolve:
             status = self.solve.run(to_step)
             while self._is_replaced(self.solve):
                 status = self.solve.run(to_step)
+        unknown = self.snapshot.unknown_time(self.solve)
+        if unknown is not None:
+            return status, exception_of(*unknown)
         if status == state.SOLVED:
             self._rows, self.ephemerals = self.solve.variants(), self.solve.ephemerals()
         return status, exception_of(*self.solve.error()) if status == state.ERROR else None

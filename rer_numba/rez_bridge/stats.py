@@ -24,19 +24,22 @@ class Stats(TypedDict):
         Why rez had to, and how often.
     differences : int
         Solves of which ``RER_NUMBA=verify`` found that the two answers differ.
+    evaluated : int
+        Packages, and families in one file, that say something else in each process and were evaluated in this one.
     """
 
     native: int
     fallback: int
     reasons: dict[str, int]
     differences: int
+    evaluated: int
 
 
 _lock = threading.Lock()
 
 
 def _none() -> Stats:
-    return Stats(native=0, fallback=0, reasons={}, differences=0)
+    return Stats(native=0, fallback=0, reasons={}, differences=0, evaluated=0)
 
 
 _counts = _none()
@@ -88,6 +91,12 @@ def record_difference() -> None:
     """Count a solve whose two answers differ."""
     with _lock:
         _counts["differences"] += 1
+
+
+def record_evaluated() -> None:
+    """Count a package that was evaluated in this process."""
+    with _lock:
+        _counts["evaluated"] += 1
 
 
 class _Module(ModuleType):

@@ -1,0 +1,75 @@
+"""Packages that say something else in each process, evaluated in this one.
+
+Their files read environment variables, the platform, other files and the like, or could. An encoded repository stores a
+mark in their place (`rer_numba.packages.PackageData.of_process`); what they say is asked of rez, in the process that
+solves, and kept as long as rez itself keeps it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from rer_numba.errors import NeedsRezError
+from rer_numba.packages import BrokenValue, PackageData
+
+if TYPE_CHECKING:
+    from rer_numba.paths.settings import PathSettings
+
+REMEDY = f"only rez can do that: {NeedsRezError.remedy}"
+"""What to do where rez is not installed, in words that follow the text of a mark."""
+
+
+def evaluate(location: str, name: str, version: str, mark: BrokenValue, uri: str | None) -> PackageData:
+    """Evaluate a package in this process.
+
+    Parameters
+    ----------
+    location : str
+        The path it lies on, as a path of rez's.
+    name, version : str
+        Version as its folder is called; '' for a package without one.
+    mark : BrokenValue
+        What stands for it in the encoded repository, which says what it reads.
+    uri : str or None
+        Its definition file.
+
+    Returns
+    -------
+    PackageData
+        What rez finds. What cannot be read is in it as `BrokenValue`, with the class and text of what rez raises; of
+        all attributes, where rez is not installed.
+    """
+    if not find_spec("rez"):
+        return PackageData.unreadable(name, version, _without_rez(mark), uri)
+    from rer_numba.rez_bridge.evaluation import evaluated
+
+    return evaluated(location, name, version, uri)
+
+
+def evaluate_family(
+    location: str, name: str, mark: BrokenValue, settings: PathSettings
+) -> list[PackageData] | BrokenValue:
+    """Evaluate all packages of a family that is one file.
+
+    Parameters
+    ----------
+    location, name, mark
+        As for `evaluate`.
+    settings : PathSettings
+        How rez reads folders.
+
+    Returns
+    -------
+    list of PackageData, or BrokenValue
+        In rez's order; or what listing the family raises.
+    """
+    if not find_spec("rez"):
+        return _without_rez(mark)
+    from rer_numba.rez_bridge.evaluation import evaluated_family
+
+    return evaluated_family(location, name, allow_unversioned=settings.allow_unversioned_packages)
+
+
+def _without_rez(mark: BrokenValue) -> BrokenValue:
+    return BrokenValue(NeedsRezError.__name__, f"{mark.text}; {REMEDY}")
