@@ -24,7 +24,8 @@ from collections.abc import Iterable, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
-from rer_numba.partial import Finder, Part, Partial, unread_marks
+from rer_numba.packages import PROCESS, BrokenValue
+from rer_numba.partial import Finder, Found, Part, Partial, unread_marks
 from rer_numba.paths.guard import Looks, Touches
 from rer_numba.paths.settings import PathSettings
 from rer_numba.reach import Reach, requires_of
@@ -36,6 +37,7 @@ from rer_numba.touched import Touched
 from rer_numba.views import Views
 
 if TYPE_CHECKING:
+    from rer_numba.packages import PackageData
     from rer_numba.schema import Tables
 
 _SMALL_FAMILY = 50
@@ -69,15 +71,23 @@ class AssembledSnapshot(Snapshot):
         Whose tables they are, as they are. None: they are composed of all that `partial` knows.
     found : set of str
         Families that the finder had found by then.
+    base : AssembledSnapshot, optional
+        The snapshot of the assembly that this one adds something to, for one solve.
     """
 
     def __init__(
-        self, tables: Tables | Views, partial: Partial, part: Part | None = None, found: Iterable[str] = ()
+        self,
+        tables: Tables | Views,
+        partial: Partial,
+        part: Part | None = None,
+        found: Iterable[str] = (),
+        base: AssembledSnapshot | None = None,
     ) -> None:
         super().__init__(tables)
         self.reader = Reader(self.views)
         self.partial = partial
         self.part = part
+        self.base = base or self
         self._found = frozenset(found)
         self._unread = unread_marks(self.views)
 
@@ -100,6 +110,32 @@ class AssembledSnapshot(Snapshot):
     def name_of(self, package: int) -> tuple[str, str]:
         """(family, version as spelled) of a package."""
         return self.reader.package_family_name(package), self.reader.package_version(package)
+
+    def found(self, package: int) -> Found:
+        """Where a package comes from."""
+        name, version = self.name_of(package)
+        views = self.views
+        state = views.package_inode[package], views.package_mtime[package], views.package_size[package]
+        return Found(name, version, self.path_of(package), self.reader.package_uri(package, name), state)
+
+    def with_error(self, packages: Iterable[int], error_type: str) -> list[tuple[int, BrokenValue]]:
+        """Those of some packages that raise an error of a type, in themselves or in a variant, and that error."""
+        views = self.views
+        kinds = {row for row, text in enumerate(views.error_type_text) if self.reader.text(text) == error_type}
+        found = []
+        for package in packages if kinds else ():
+            variants = views.variant_error[slice(*views.package_variant_offsets[package : package + 2])]
+            errors = (views.package_error[package], views.package_timestamp_error[package], *variants)
+            row = next((row for row in errors if row in kinds), None)
+            if row is not None:
+                found.append((package, BrokenValue(*self.reader.error(row))))
+        return found
+
+    def family_error_type(self, name: str) -> str | None:
+        """The type of the error that listing a family raises."""
+        family = self.reader.family(name)
+        row = NONE if family < 0 else self.views.family_error[family]
+        return None if row == NONE else self.reader.error(row)[0]
 
     def path_of(self, package: int) -> int:
         """Number of the path that a package lies on."""
@@ -174,8 +210,11 @@ class Assembly:
 
     def _compose(self) -> None:
         self.waves += 1
-        roots = self._roots if self.waves <= _WAVES_BY_REACH else None
-        self.snapshot = AssembledSnapshot(self.partial.tables(roots), self.partial, None, self._found)
+        tables = self.partial.tables(self._composed_roots())
+        self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
+
+    def _composed_roots(self) -> Iterable[str] | None:
+        return self._roots if self.waves <= _WAVES_BY_REACH else None
 
     # --- around a solve
 
@@ -200,7 +239,21 @@ class Assembly:
                 self._take_in(names)
                 self._compose()
 
-    def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True) -> bool:
+    def snapshot_with(self, late: Iterable[tuple[Found, PackageData]], names: Iterable[str]) -> AssembledSnapshot:
+        """Add what packages say in one solve, whose late functions have been called.
+
+        Parameters
+        ----------
+        late : iterable of (Found, PackageData)
+        names : iterable of str
+            The families of the request.
+        """
+        with self._lock:
+            self._take_in(names)
+            tables = self.partial.tables(self._composed_roots(), late=late)
+            return AssembledSnapshot(tables, self.partial, None, self._found, self.snapshot)
+
+    def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True, asks_process: bool = False) -> bool:
         """Look at what a solve touched.
 
         Parameters
@@ -212,6 +265,8 @@ class Assembly:
             times decided about their order.
         is_done : bool
             The solve has come to its end. Only then is anything kept for other processes.
+        asks_process : bool
+            It has come to something that only this process knows.
 
         Returns
         -------
@@ -219,9 +274,9 @@ class Assembly:
             Something was missing, hidden by another path, or stale. `snapshot` is another one: solve again.
         """
         with self._lock:
-            if snapshot is not self.snapshot:
-                return True  # another thread has read more
             assert isinstance(snapshot, AssembledSnapshot)
+            if snapshot.base is not self.snapshot:
+                return True  # another thread has read more
             name_of = snapshot.reader.family_name
             names = [one if isinstance(one, str) else name_of(one) for one in touched.families]
             packages = [*touched.packages, *touched.hidden]
@@ -231,7 +286,8 @@ class Assembly:
             stale = self._looks.stale_families(snapshot.views, self._settings, touches, self.partial.is_own)
             self._read_stale(stale, snapshot, touches)
             short = [name for name in names if snapshot.lacks(name, self._found)]
-            if self._read(snapshot, packages) or short or stale:
+            is_known = not asks_process or not self._evaluate(snapshot, names, touched)
+            if self._read(snapshot, packages) or short or stale or not is_known:
                 self._take_in(names)
                 self._compose()
                 return True
@@ -305,3 +361,16 @@ class Assembly:
         if touched and self._reach is not None:
             self._reach.go_on(touched)
         return bool(touched)
+
+    def _evaluate(self, snapshot: AssembledSnapshot, names: list[str], touched: Touched) -> bool:
+        """Ask this process what the marks stand for that a solve has come to; return whether there were any."""
+        marked = snapshot.with_error(touched.packages, PROCESS) or snapshot.with_error(touched.hidden, PROCESS)
+        done = [self.partial.evaluate(snapshot.found(package), mark) for package, mark in marked]
+        for name in names:
+            if snapshot.family_error_type(name) == PROCESS:
+                self.partial.find_everywhere(name)
+                self._found.add(name)
+                done.append(True)
+        if any(done):
+            self._take_in(names)
+        return any(done)

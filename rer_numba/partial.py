@@ -101,6 +101,27 @@ class Read(NamedTuple):
     watched: list[tuple[str, FileState]] | None = None
 
 
+class Found(NamedTuple):
+    """A package in tables.
+
+    Attributes
+    ----------
+    name, version : str
+        Version as spelled.
+    path : int
+        Number of the path it lies on.
+    uri : str
+    state : (int, int, int)
+        Inode, time of change and size of its definition file.
+    """
+
+    name: str
+    version: str
+    path: int
+    uri: str
+    state: tuple[int, int, int]
+
+
 class Finder(Protocol):
     """Looks for packages on package paths."""
 
@@ -233,9 +254,18 @@ class Partial:
         self._everywhere: set[str] = set()
         self._rows: dict[str, dict[str, int]] = {}
         self._read: dict[str, dict[int, Read]] = {}
+        self._known: set[Found] = set()
 
     @cached_property
     def _draft(self) -> FactsDraft:
+        """What was listed and read."""
+        from rer_numba.draft import FactsDraft
+
+        return FactsDraft()
+
+    @cached_property
+    def _evaluated(self) -> FactsDraft:
+        """What only this process knows, in the place of marks."""
         from rer_numba.draft import FactsDraft
 
         return FactsDraft()
@@ -303,6 +333,32 @@ class Partial:
         row = self._rows.get(name, {}).get(version)
         return row is not None and self.read(name, (row,))
 
+    def evaluate(self, found: Found, mark: BrokenValue) -> bool:
+        """Ask this process what a package says that has only a mark; return whether that was not done before."""
+        from rer_numba.process_packages import evaluate
+
+        if found in self._known:
+            return False
+        self._known.add(found)
+        self.progress += 1
+        package = evaluate(self._locations[found.path], found.name, found.version, mark, found.uri)
+        self._put(self._evaluated, package, found)
+        return True
+
+    def _put(self, draft: FactsDraft, package: PackageData, found: Found) -> None:
+        """Put a package in the place of the one that is there."""
+        from rer_numba.draft import Source
+
+        draft.add(package, self._given(found), Source(found.path, *found.state))
+
+    def _given(self, found: Found) -> int:
+        listed = self.listed(found.name, found.version)
+        if listed is not None and listed.path == found.path:
+            return _given(listed)
+        part = next(part for part in self.parts if found.path in part.paths and part.has(found.name))
+        row = part.versions(found.name)[found.version]
+        return (found.path << PATH_SHIFT) + 2 * part.views.package_given_rank[row]
+
     def package(self, name: str, row: int) -> PackageData | None:
         """A package that has been read."""
         found = self._read.get(name, {}).get(row)
@@ -310,7 +366,13 @@ class Partial:
 
     # --- tables
 
-    def tables(self, roots: Iterable[str] | None = None, *, to_keep: bool = False) -> Views:
+    def tables(
+        self,
+        roots: Iterable[str] | None = None,
+        *,
+        to_keep: bool = False,
+        late: Iterable[tuple[Found, PackageData]] = (),
+    ) -> Views:
         """Everything that solves can reach from some families, with marks for what is not read.
 
         Parameters
@@ -318,14 +380,22 @@ class Partial:
         roots : iterable of str, optional
             Families. None: all that there are.
         to_keep : bool
-            For another process: without the families that it must read for itself.
+            For another process: without what it must read for itself.
+        late : iterable of (Found, PackageData)
+            What packages say in a solve whose late functions have been called.
         """
         left_out = {name for name in self.listings if not self._is_lasting(name)} if to_keep else set()
         from rer_numba.compose import DraftPart, TablesPart, compose
+        from rer_numba.draft import FactsDraft
 
+        called = FactsDraft()
+        for found, package in late:
+            self._put(called, package, found)
         mark = (_MARK.error_type, _MARK.text)
         return compose(
             [
+                called,
+                *(() if to_keep or not self._known else (self._evaluated,)),
                 DraftPart(self._draft, self._folders(left_out), left_out),
                 *(TablesPart(part.views, part.paths, None, part.left_out) for part in self.parts),
             ],

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rez import serialise
 from rez.plugin_managers import plugin_manager
@@ -28,6 +28,9 @@ from rez.utils.resources import ResourcePool
 from rez.utils.sourcecode import SourceCode
 
 from rer_numba.packages import LATE, BrokenValue, PackageData
+
+if TYPE_CHECKING:
+    from rer_numba.partial import Found
 
 _PACKAGE = "filesystem.package"
 _COMBINED_FAMILY = "filesystem.family.combined"
@@ -234,3 +237,31 @@ def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
         return read(*arguments)
     except Exception as error:  # noqa: BLE001 - rez's own errors, and whatever wrong values lead to
         return BrokenValue.of(error)
+
+
+# ------------------------------------------------------------------------------------------------------ late functions
+def called_package(package: Any, found: Found, *, building: bool) -> PackageData:
+    """Call the late functions of a package, for one solve.
+
+    Parameters
+    ----------
+    package : rez.packages.Package
+        With the context that its functions see.
+    found : Found
+        The package in the tables.
+    building : bool
+        Whether build_requires count; they are among what each variant requires then.
+    """
+    variants = list(package.iter_variants())
+    values = [attempt(lambda one=one: list(map(str, one.get_requires(build_requires=building)))) for one in variants]
+    timestamp = attempt(lambda: None if package.timestamp is None else int(package.timestamp))
+    if len(variants) == 1 and variants[0].index is None:
+        return PackageData.as_found(
+            found.name, found.version, requires=values[0], variants=[], timestamp=timestamp, uri=found.uri
+        )
+    broken = next((value for value in values if isinstance(value, BrokenValue)), None)
+    requires: Any = [] if broken is None else broken
+    texts = values if broken is None else [[] for _ in values]
+    return PackageData.as_found(
+        found.name, found.version, requires=requires, variants=texts, timestamp=timestamp, uri=found.uri
+    )

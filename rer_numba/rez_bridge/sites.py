@@ -23,7 +23,8 @@ from rez.package_repository import package_repository_manager
 from rez.packages import Package
 
 from rer_numba.assembly import AssembledSnapshot, Assembly
-from rer_numba.partial import Listed, Part
+from rer_numba.packages import PackageData
+from rer_numba.partial import Found, Listed, Part
 from rer_numba.paths.settings import PathSettings
 from rer_numba.requirements import Requirement
 from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
@@ -135,9 +136,13 @@ class Site:
         """See `Assembly.prepare`."""
         self._assembly.prepare(request)
 
-    def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True) -> bool:
+    def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True, asks_process: bool = False) -> bool:
         """See `Assembly.settle`."""
-        return self._assembly.settle(snapshot, touched, is_done=is_done)
+        return self._assembly.settle(snapshot, touched, is_done=is_done, asks_process=asks_process)
+
+    def snapshot_with(self, late: Iterable[tuple[Found, PackageData]], names: Iterable[str]) -> AssembledSnapshot:
+        """See `Assembly.snapshot_with`."""
+        return self._assembly.snapshot_with(late, names)
 
     # --- rez's objects
 

@@ -21,16 +21,19 @@ from rez.packages import Package, Variant, get_variant
 from rez.version import VersionError
 
 from rer_numba import state
+from rer_numba.assembly import AssembledSnapshot
 from rer_numba.errors import ConfigurationError
 from rer_numba.filters import as_package_filter
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
-from rer_numba.packages import LATE, PROCESS
+from rer_numba.packages import LATE, PROCESS, PackageData
+from rer_numba.partial import Found
 from rer_numba.requirements import RequirementList, as_requirement
 from rer_numba.rez_bridge.lists import Rows, TableVariant
+from rer_numba.rez_bridge.load import called_package
 from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
-from rer_numba.snapshot import Snapshot, Solve
+from rer_numba.snapshot import Solve
 
 _RAISED = (
     "PackageFamilyNotFoundError",
@@ -156,6 +159,7 @@ class NativeSolve:
         self._missing_told = 0
         self._loads_seen = -1
         self._settled_to = 0
+        self._late: dict[Found, PackageData] = {}
         self._rows: list[int] = []
         self.ephemerals: list[str] = []
         try:
@@ -175,7 +179,9 @@ class NativeSolve:
         """Begin, or begin again, on what the site knows now."""
         self._scout: Solve | None = None
         self._loads_seen = -1
-        self.snapshot: Snapshot = self.site.snapshot
+        late = self._late
+        names = [one.name for one in self.request] if late else []
+        self.snapshot: AssembledSnapshot = self.site.snapshot_with(late.items(), names) if late else self.site.snapshot
         self.solve: Solve = self.snapshot.begin(self.request, self.options, self.paths)
 
     def begin_again(self) -> None:
@@ -222,7 +228,7 @@ class NativeSolve:
             status = self.solve.run(to_step)
         else:
             status = self.solve.run(to_step)
-            while self._is_replaced(self.solve):
+            while self._is_replaced(self.solve) or self._has_called(self.solve):
                 status = self.solve.run(to_step)
         unknown = self.snapshot.unknown_time(self.solve)
         if unknown is not None:
@@ -233,19 +239,46 @@ class NativeSolve:
 
     def _is_replaced(self, solve: Solve) -> bool:
         """Settle what a solve has touched. If that changes the tables, begin again."""
-        if not self.site.settle(self.snapshot, solve.looked_at(), is_done=solve.status != state.PAUSED):
+        is_done = solve.status != state.PAUSED
+        asks = self._error_type(solve) == PROCESS or self.snapshot.unknown_time(solve) is not None
+        if not self.site.settle(self.snapshot, solve.looked_at(), is_done=is_done, asks_process=asks):
             return False
         solve.close()
         self.solve.close()
         self.begin()
         return True
 
+    def _error_type(self, solve: Solve) -> str | None:
+        return solve.error()[0] if solve.status == state.ERROR else None
+
+    def _has_called(self, solve: Solve) -> bool:
+        """Call the late functions that a solve has come to, once each. If there are any, begin again."""
+        if self._error_type(solve) != LATE:
+            return False
+        called = False
+        for row, _ in self.snapshot.with_error(solve.touched().packages, LATE):
+            found = self.snapshot.found(row)
+            if found not in self._late:
+                self._late[found] = self._called(row, found)
+                called = True
+        if called:
+            solve.close()
+            self.solve.close()
+            self.begin()
+        return called
+
+    def _called(self, row: int, found: Found) -> PackageData:
+        """What a package says in this solve."""
+        package = self.site.package(self.snapshot, row)
+        package.set_context(self.context)
+        return called_package(package, found, building=self.options.building)
+
     def _settle_ahead(self, to_step: int) -> None:
         """Let another solve run in front, some steps at a time, so that what a step will touch is settled."""
         while to_step > self._settled_to:
             scout = self._scout = self._scout or self.solve.again()
             status = scout.run(self._settled_to + _AHEAD)
-            if self._is_replaced(scout):
+            if self._is_replaced(scout) or self._has_called(scout):
                 continue
             self._settled_to += _AHEAD
             if status != state.PAUSED:
