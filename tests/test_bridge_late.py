@@ -1,0 +1,143 @@
+"""Late functions, and packages that ask their process, behind rez: rez's answers, solved natively."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rez.package_repository import package_repository_manager
+from rez.resolved_context import ResolvedContext
+
+from rer_numba import rez_bridge
+from rer_numba.paths.settings import PathSettings
+from rer_numba.rez_bridge.sites import forget_sites
+from rer_numba.rez_bridge.stats import reset
+from tests.random_tree import let_settle
+from tests.rez_folders import rez_as
+from tests.test_bridge_sites import beside, publish, write
+
+FAMILIES = ("app", "base", "lib", "tool", "show")
+LATE = """@late()
+def requires():
+    if not in_context():
+        return []
+    if "{other}" in request and "{other}-2" in str(request["{other}"]):
+        return {some}
+    if building:
+        return {some} + {more}
+    return {more}
+"""
+PROCESS = "import os\nrequires = {some} if os.environ.get('RER_TEST_SHOW') == '1' else {more}\n"
+RAISES = "@late()\ndef requires():\n    raise ValueError('no such show')\n"
+CONFLICTS = "@late()\ndef requires():\n    return ['base-1', 'base-2']\n"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("RER_TEST_SHOW", "1")
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    package_repository_manager.clear_caches()
+    forget_sites()
+    reset()
+
+
+def requirements(rng: random.Random, name: str) -> list[str]:
+    others = [other for other in FAMILIES if other != name]
+    return [f"{other}-{rng.randint(1, 3)}" for other in rng.sample(others, rng.randint(0, 2))]
+
+
+def definition(rng: random.Random, name: str) -> str:
+    some, more = requirements(rng, name), requirements(rng, name)
+    other = rng.choice([one for one in FAMILIES if one != name])
+    kind = rng.choices((LATE, PROCESS, RAISES, CONFLICTS, "requires = {some}\n"), weights=(4, 4, 0.3, 0.3, 6))[0]
+    text = kind.replace("{some}", repr(some)).replace("{more}", repr(more)).replace("{other}", other)
+    if rng.random() < 0.3:
+        text += f"variants = {[[one] for one in requirements(rng, name)]!r}\n"
+    return text + f"timestamp = {rng.randint(1, 9)}\n"
+
+
+def make_packages(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    for name in FAMILIES:
+        for version in range(1, rng.randint(2, 4)):
+            write(path, name, str(version), definition(rng, name))
+    let_settle(path)
+
+
+def answer(path: Path, request: Sequence[str], **options: Any) -> tuple[Any, ...]:
+    try:
+        context = ResolvedContext(list(request), package_paths=[str(path)], caching=False, **options)
+    except Exception as error:
+        return type(error).__name__, str(error).splitlines()[-1]
+    found = [variant.qualified_name for variant in context.resolved_packages or ()]
+    return context.status.name, found, context.failure_description, context.num_loaded_packages
+
+
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("first", range(0, 40, 10))
+def test_random_packages(first: int, published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rez_as(PathSettings()):
+        for seed in range(first, first + 10):
+            rng = random.Random(seed)
+            path = tmp_path / str(seed) / "packages"
+            make_packages(path, seed)
+            if published:
+                publish([str(path)], beside(str(path)))
+            for show in ("1", "2"):
+                monkeypatch.setenv("RER_TEST_SHOW", show)
+                for _ in range(4):
+                    request = [rng.choice((name, f"{name}-2")) for name in rng.sample(FAMILIES, rng.randint(1, 2))]
+                    options = rng.choice(({}, {"building": True}, {"timestamp": 5}))
+                    package_repository_manager.clear_caches()
+                    expected = answer(path, request, **options)
+                    package_repository_manager.clear_caches()
+                    with rez_bridge.installed():
+                        found = answer(path, request, **options)
+                    assert found == expected, (seed, show, request, options)
+            reasons = {reason for reason in rez_bridge.stats()["reasons"] if "SourceCode" not in reason}
+            assert not reasons, seed
+
+
+def test_the_answer_is_that_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published where a variable says one thing, asked where it says another."""
+    path = tmp_path / "packages"
+    write(path, "show", "1", "import os\nrequires = ['lib-' + os.environ.get('RER_TEST_SHOW', '1')]\n")
+    for version in "12":
+        write(path, "lib", version)
+    let_settle(path)
+    with rez_as(PathSettings()):
+        publish([str(path)], beside(str(path)))
+        for show in ("1", "2", "1"):
+            monkeypatch.setenv("RER_TEST_SHOW", show)
+            forget()
+            with rez_bridge.installed():
+                assert answer(path, ["show"])[1] == [f"lib-{show}[]", "show-1[]"]
+            assert rez_bridge.stats()["native"] == 1
+
+
+def test_nothing_of_it_is_kept_for_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the folder is not published, and what was composed is kept."""
+    path = tmp_path / "packages"
+    write(path, "show", "1", "import os\nrequires = ['lib-' + os.environ.get('RER_TEST_SHOW', '1')]\n")
+    write(path, "lib", "1")
+    write(path, "lib", "2", "@late()\ndef requires():\n    return ['base'] if 'base' in request else []\n")
+    write(path, "base", "1")
+    let_settle(path)
+    with rez_as(PathSettings()):
+        for show, request in (("1", ["show"]), ("2", ["show"]), ("2", ["show", "base"]), ("2", ["show"])):
+            monkeypatch.setenv("RER_TEST_SHOW", show)
+            forget()
+            expected = answer(path, request)
+            forget()
+            with rez_bridge.installed():
+                assert answer(path, request) == expected
+            assert os.environ["RER_TEST_SHOW"] == show and rez_bridge.stats()["native"] == 1
