@@ -14,8 +14,9 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from rer_numba.compose_parts import Part, part_of_draft, part_of_views
+from rer_numba.compose_room import Room
 from rer_numba.composing import state
-from rer_numba.compose_room import Part, Room, part_of_draft, part_of_views
 from rer_numba.draft import FactsDraft
 from rer_numba.draft_columns import columns_of
 from rer_numba.numbered import Error
@@ -120,7 +121,13 @@ class _Asked(NamedTuple):
 
     def size(self, parts: Iterable[Part]) -> tuple[int, int]:
         """How many texts there are, at most, and how many bytes they have, at most."""
-        texts = [*self.locations, *self.families, *self.listed, *self.errors, *(text for one in self.all_errors() for text in one)]
+        texts = [
+            *self.locations,
+            *self.families,
+            *self.listed,
+            *self.errors,
+            *(text for one in self.all_errors() for text in one),
+        ]
         texts += [name for part in parts for name in part.names]
         return len(texts), 4 * sum(map(len, texts))
 

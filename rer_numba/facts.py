@@ -18,6 +18,7 @@ from rer_numba import schema
 from rer_numba.numbered import PACKAGE_FACTS, Error, Numbered, T
 from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, IntArray, Tables
 
+
 @dataclass
 class Requires:
     """What variants require: an error for each, or NONE, and a list of requirements for each.
