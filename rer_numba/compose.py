@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rer_numba.compose_parts import Part, part_of_draft, part_of_views
 from rer_numba.compose_room import Room
 from rer_numba.composing import state
-from rer_numba.draft import FactsDraft
-from rer_numba.draft_columns import columns_of
 from rer_numba.numbered import Error
 from rer_numba.schema import BUILDING, CUT_INF, CUT_SHIFT
 from rer_numba.spelling import Spellings
 from rer_numba.views import Longest, Views
+
+if TYPE_CHECKING:
+    from rer_numba.draft import FactsDraft
 
 
 class TablesPart(NamedTuple):
@@ -95,7 +96,7 @@ def compose(
         errors=dict(family_errors or {}),
         unlisted=unlisted_error,
     )
-    composer = _Composer([_as_part(part) for part in parts or (FactsDraft(),)], asked, locations is not None)
+    composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, locations is not None)
     composer.note_errors()
     composer.select(everything=families is None and closure_of is None, closes=closure_of is not None)
     composer.choose()
@@ -103,7 +104,17 @@ def compose(
 
 
 def _as_part(part: TablesPart | FactsDraft) -> Part:
-    return part_of_draft(columns_of(part)) if isinstance(part, FactsDraft) else part_of_views(*part)
+    if isinstance(part, TablesPart):
+        return part_of_views(*part)
+    from rer_numba.draft_columns import columns_of
+
+    return part_of_draft(columns_of(part))
+
+
+def _nothing() -> FactsDraft:
+    from rer_numba.draft import FactsDraft
+
+    return FactsDraft()
 
 
 class _Asked(NamedTuple):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rer_numba.composing import state
 from rer_numba.composing.state import PART_FIELDS, SET_FIELDS
-from rer_numba.draft_columns import DraftColumns
 from rer_numba.schema import BUILDING, FORMATS
 from rer_numba.views import Views
 
-Ints = memoryview[int] | array[int]
+if TYPE_CHECKING:
+    from rer_numba.draft_columns import DraftColumns
+
+Ints: TypeAlias = "memoryview[int] | array[int]"
 """What has an address."""
 
 
