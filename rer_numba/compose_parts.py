@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rer_numba.composing import state
 from rer_numba.composing.state import PART_FIELDS, SET_FIELDS
+from rer_numba.errors import RepositoryLimitError
 from rer_numba.schema import BUILDING, FORMATS
 from rer_numba.views import Views
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 Ints: TypeAlias = "memoryview[int] | array[int]"
 """What has an address."""
+MOST_ROWS = (1 << 31) - 1
+"""What the kernels number with 32 bits."""
 
 
 class Part(NamedTuple):
@@ -108,7 +111,13 @@ BASES = {
 
 
 def place_parts(parts: Sequence[Part]) -> dict[str, int]:
-    """Tell each of some parts where its rows stand among those of all; returns how many there are in all."""
+    """Tell each of some parts where its rows stand among those of all; returns how many there are in all.
+
+    Raises
+    ------
+    RepositoryLimitError
+        They are more than can be numbered.
+    """
     totals = dict.fromkeys(parts[0].sizes, 0)
     for number, part in enumerate(parts):
         about = part.columns[0]
@@ -120,4 +129,7 @@ def place_parts(parts: Sequence[Part]) -> dict[str, int]:
                 if count is not None:
                     about[count] = size
             totals[name] += -(-size // 64) * 64 if name in BASES else size
+    for name, total in totals.items():
+        if total > MOST_ROWS and name not in ("key_byte", "text_byte"):
+            raise RepositoryLimitError(name, total, MOST_ROWS)
     return totals
