@@ -19,10 +19,10 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from rer_numba.native import warmup
 from rer_numba.native.files import drop_outdated
-from rer_numba.native.key import KERNELS
+from rer_numba.native.key import KERNEL_SETS
 for made in warmup(["generic"], prebuilt_folder=sys.argv[2]):
     print(f"{made.path}: {made.bytes:,} bytes, compiled in {made.seconds:.0f} s")
-drop_outdated(sys.argv[2], KERNELS)
+drop_outdated(sys.argv[2], KERNEL_SETS)
 """
 
 

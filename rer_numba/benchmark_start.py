@@ -184,7 +184,7 @@ def measure_start(
         "repeat": arguments.repeat,
         "missing": missing,
         "compile_ms": compiled.milliseconds,
-        "compile_seconds": json.loads(compiled.out)[0]["seconds"],
+        "compile_seconds": sum(made["seconds"] for made in json.loads(compiled.out)),
         "has_bytecode": _has_bytecode(),
         "processor": processor(),
         "cpus": os.cpu_count(),

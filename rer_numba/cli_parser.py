@@ -344,8 +344,8 @@ def _add_warmup(commands: Any) -> None:
         commands,
         "warmup",
         "rer_numba.commands:warmup",
-        "compile the solver now, so that nobody waits for it later",
-        "Once per version and kind of machine; takes half a minute.",
+        "compile the kernels now, so that nobody waits for them later",
+        "Once per version and kind of machine; takes a minute.",
     )
     command.add_argument(
         "--cpu",

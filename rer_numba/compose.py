@@ -14,16 +14,16 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from rer_numba.compose_parts import Part, part_of_draft, part_of_views
+from rer_numba.compose_room import Room
 from rer_numba.composing import state
-from rer_numba.compose_room import Part, Room, part_of_draft, part_of_views
-from rer_numba.draft import FactsDraft
-from rer_numba.draft_columns import columns_of
 from rer_numba.numbered import Error
 from rer_numba.schema import BUILDING, CUT_INF, CUT_SHIFT
 from rer_numba.spelling import Spellings
 from rer_numba.views import Longest, Views
 
 if TYPE_CHECKING:
+    from rer_numba.draft import FactsDraft
     from rer_numba.paths.source_folder import SourceFolder
 
 
@@ -114,7 +114,7 @@ def compose(
         errors=dict(family_errors or {}),
         unlisted=unlisted_error,
     )
-    composer = _Composer([_as_part(part) for part in parts or (FactsDraft(),)], asked, locations is not None)
+    composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, locations is not None)
     composer.note_errors()
     composer.select(everything=families is None and closure_of is None, closes=closure_of is not None)
     composer.choose()
@@ -124,8 +124,17 @@ def compose(
 def _as_part(part: TablesPart | DraftPart | FactsDraft) -> Part:
     if isinstance(part, TablesPart):
         return part_of_views(*part)
-    draft, folders, without = (part, (), ()) if isinstance(part, FactsDraft) else part
-    return part_of_draft(columns_of(draft, folders), without)
+    from rer_numba.draft_columns import columns_of
+
+    if isinstance(part, DraftPart):
+        return part_of_draft(columns_of(part.draft, part.folders), part.without)
+    return part_of_draft(columns_of(part))
+
+
+def _nothing() -> FactsDraft:
+    from rer_numba.draft import FactsDraft
+
+    return FactsDraft()
 
 
 class _Asked(NamedTuple):
@@ -143,7 +152,13 @@ class _Asked(NamedTuple):
 
     def size(self, parts: Iterable[Part]) -> tuple[int, int]:
         """How many texts there are, at most, and how many bytes they have, at most."""
-        texts = [*self.locations, *self.families, *self.listed, *self.errors, *(text for one in self.all_errors() for text in one)]
+        texts = [
+            *self.locations,
+            *self.families,
+            *self.listed,
+            *self.errors,
+            *(text for one in self.all_errors() for text in one),
+        ]
         texts += [name for part in parts for name in part.names]
         return len(texts), 4 * sum(map(len, texts))
 

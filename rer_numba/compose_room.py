@@ -7,10 +7,12 @@ load them. With ``RER_NUMBA_ENGINE=jit`` they run through Numba's ``@njit``, on 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from operator import add, floordiv, mul
+from typing import Any
 
+from rer_numba.compose_parts import BASES, Ints, Part, place_parts
 from rer_numba.composing import state
 from rer_numba.composing.state import (
     OUT_DTYPES,
@@ -24,126 +26,13 @@ from rer_numba.composing.state import (
     WORK,
     WORK_DTYPES,
 )
-from rer_numba.draft_columns import DraftColumns
 from rer_numba.engine import uses_jit
-from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, FORMATS, Column
-from rer_numba.views import Views, addresses, empty, typed, zeros
+from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, Column
+from rer_numba.views import addresses, empty, typed, zeros
 
 _ITEM_SIZES = {"uint8": 1, "int32": 4, "int64": 8, "uint64": 8}
 _FIRST_SLOTS = 1024
 _ALIGNED = 64
-
-Buffer = Any
-"""A memoryview or an array: what has an address."""
-
-
-# ---------------------------------------------------------------------------------------------------------------- parts
-class Part(NamedTuple):
-    """A part as the kernels take it.
-
-    Attributes
-    ----------
-    columns : list of buffer
-        In the order of `PART_FIELDS`; the first is ``about``.
-    plain, building : list of buffer
-        In the order of `SET_FIELDS`.
-    sizes : dict
-        How many rows it has of each table.
-    names : tuple of str
-        Names that it is asked for, or not to give.
-    """
-
-    columns: list[Buffer]
-    plain: list[Buffer]
-    building: list[Buffer]
-    sizes: dict[str, int]
-    names: tuple[str, ...]
-
-
-def part_of_views(views: Views, paths: Sequence[int], only: Collection[str] | None, without: Collection[str]) -> Part:
-    """Complete tables as a part."""
-    about = array("q", bytes(8 * state.ABOUT_SIZE))
-    about[state.HAS_BUILDING] = len(views.building_variant_requirement_offsets) > 0
-    about[state.HAS_PLACES] = len(views.package_location) > 0
-    about[state.ALLOWS] = state.THESE_NAMES if only is not None else state.OTHER_NAMES if without else state.ALL_NAMES
-    about[state.FOLDERS] = len(views.folder_location)
-    about[state.LOCATIONS] = len(views.location_text)
-    extra = {"about": about, "paths": array("q", paths or (-1,)), "given": array("q")}
-    columns = [extra[name] if name in extra else getattr(views, name) for name, _ in PART_FIELDS]
-    plain = [getattr(views, name) for name, _ in SET_FIELDS]
-    has_building = about[state.HAS_BUILDING]
-    building = [getattr(views, BUILDING + name) for name, _ in SET_FIELDS] if has_building else plain
-    return Part(columns, plain, building, _sizes(columns, plain), tuple(only if only is not None else without))
-
-
-def part_of_draft(draft: DraftColumns, without: Collection[str] = ()) -> Part:
-    """Packages that were read just now as a part."""
-    about = array("q", bytes(8 * state.ABOUT_SIZE))
-    about[state.HAS_BUILDING] = draft.building is not draft.plain
-    about[state.HAS_GIVEN] = about[state.HAS_PLACES] = 1
-    about[state.ALLOWS] = state.OTHER_NAMES if without else state.ALL_NAMES
-    about[state.FOLDERS] = len(draft.columns["folder_location"])
-    known = {"about": about, **draft.columns}
-    columns = [known[name] if name in known else array(FORMATS[dtype]) for name, dtype in PART_FIELDS]
-    plain = [draft.plain[name] for name, _ in SET_FIELDS]
-    building = [draft.building[name] for name, _ in SET_FIELDS] if about[state.HAS_BUILDING] else plain
-    return Part(columns, plain, building, _sizes(columns, plain), tuple(without))
-
-
-_PLACES = {name: place for place, (name, _) in enumerate(PART_FIELDS)}
-
-
-def _sizes(columns: list[Buffer], plain: list[Buffer]) -> dict[str, int]:
-    def length(name: str) -> int:
-        return len(columns[_PLACES[name]])
-
-    return {
-        "family": length("family_text"),
-        "text": max(length("text_offsets") - 1, 0),
-        "error": length("error_type_text"),
-        "version": length("version_text"),
-        "range": max(length("range_offsets") - 1, 0),
-        "requirement": length("requirement_text"),
-        "source_text": max(length("source_text_offsets") - 1, 0),
-        "package": length("package_version_rank"),
-        "cut": length("range_cut"),
-        "key_byte": length("version_key"),
-        "text_byte": length("text_bytes") + length("source_text_bytes"),
-        "folder": length("folder_location"),
-        "watch": length("watch_text"),
-        "value": len(plain[_SET_PLACES["variant_requirement"]]),
-    }
-
-
-_SET_PLACES = {name: place for place, (name, _) in enumerate(SET_FIELDS)}
-
-_BASES = {
-    "family": (state.FAMILY_BASE, state.FAMILIES),
-    "text": (state.TEXT_BASE, None),
-    "error": (state.ERROR_BASE, None),
-    "version": (state.VERSION_BASE, state.VERSIONS),
-    "range": (state.RANGE_BASE, state.RANGES),
-    "requirement": (state.REQUIREMENT_BASE, state.REQUIREMENTS),
-    "source_text": (state.SOURCE_TEXT_BASE, None),
-}
-"""What has an entry for each row of all parts; where `about` says where those of a part begin, and how many they are."""
-
-
-def _place_parts(parts: Sequence[Part]) -> dict[str, int]:
-    """Tell each part where its rows stand among those of all; returns how many there are in all."""
-    totals = dict.fromkeys(parts[0].sizes if parts else _sizes([()] * len(PART_FIELDS), [()] * len(SET_FIELDS)), 0)
-    for number, part in enumerate(parts):
-        about = part.columns[0]
-        about[state.PART] = number
-        for name, size in part.sizes.items():
-            if name in _BASES:
-                base, count = _BASES[name]
-                about[base] = totals[name]
-                if count is not None:
-                    about[count] = size
-                size = -(-size // 64) * 64
-            totals[name] += size
-    return totals
 
 
 # --------------------------------------------------------------------------------------------------------------- memory
@@ -177,7 +66,7 @@ class _Block:
         return list(map(self.view, range(len(self._kinds))))
 
 
-def _room_sizes(totals: dict[str, int], n_parts: int, n_locations: int, asked: tuple[int, int]) -> dict[str, int]:
+def room_sizes(totals: dict[str, int], n_parts: int, n_locations: int, asked: tuple[int, int]) -> dict[str, int]:
     """What the lengths of the work arrays are expressions of: upper bounds, since untouched memory costs nothing."""
     n_asked, asked_bytes = asked
     # each version may be spelled anew, with dots
@@ -198,8 +87,10 @@ def _room_sizes(totals: dict[str, int], n_parts: int, n_locations: int, asked: t
         "version_entry": totals["version"] + 1,
         "location": n_locations,
         "folder": totals["folder"] + n_locations,
-        "row": max(name, totals["version"] + 1, totals["range"], totals["requirement"], totals["package"], totals["folder"]),
-        **{f"part_{table}": totals[table] for table in _BASES},
+        "row": max(
+            name, totals["version"] + 1, totals["range"], totals["requirement"], totals["package"], totals["folder"]
+        ),
+        **{f"part_{table}": totals[table] for table in BASES},
         **{f"part_{table}": totals[table] for table in ("cut", "value")},
         **{table: totals[table] for table in ("package", "key_byte", "watch")},
     }
@@ -211,9 +102,19 @@ def _slots(count: int) -> int:
 
 
 def _length(text: str, sizes: Mapping[str, int]) -> int:
-    """The length of a work array. The expressions are our own declarations, and few of them differ."""
-    found = sizes.get(text)
-    return int(eval(text, {"__builtins__": {}}, dict(sizes))) if found is None else found
+    """The length of a work array: a size, or two joined by a sign."""
+    for sign, joined in _SIGNS.items():
+        first, found, second = text.partition(sign)
+        if found:
+            return joined(_size(first, sizes), _size(second, sizes))
+    return _size(text, sizes)
+
+
+_SIGNS: dict[str, Callable[[int, int], int]] = {" + ": add, " * ": mul, " // ": floordiv}
+
+
+def _size(word: str, sizes: Mapping[str, int]) -> int:
+    return int(word) if word.isdigit() else sizes[word]
 
 
 # ----------------------------------------------------------------------------------------------------------------- room
@@ -253,10 +154,10 @@ class Room:
     """
 
     def __init__(self, parts: Sequence[Part], n_locations: int, asked: tuple[int, int]) -> None:
-        sizes = _room_sizes(_place_parts(parts), len(parts), n_locations, asked)
+        sizes = room_sizes(place_parts(parts), len(parts), n_locations, asked)
         self._parts = parts
         self._work = _Block((field.dtype, _length(field.length, sizes)) for field in WORK)
-        self._replaced: dict[str, Buffer] = {}
+        self._replaced: dict[str, Ints] = {}
         self._columns: dict[str, memoryview[int]] = {}
         self.head = self.work("head")
         self.head[state.N_PARTS] = len(parts)
@@ -268,7 +169,7 @@ class Room:
         self._places = [array("q", addresses([*part.columns, *part.plain, *part.building])) for part in parts]
         self._run = _jit_run(self) if uses_jit() else _native_run(self._table)
 
-    def work(self, name: str) -> Buffer:
+    def work(self, name: str) -> Ints:
         """A work array."""
         return self._replaced[name] if name in self._replaced else self._work.view(_WORK_PLACES[name])
 
@@ -288,7 +189,7 @@ class Room:
         self.replace("asked_text", array("i", bytes(4 * len(encoded))))
         self.head[state.N_ASKED] = len(encoded)
 
-    def replace(self, name: str, buffer: Buffer) -> None:
+    def replace(self, name: str, buffer: Ints) -> None:
         """Put an array in the place of a work array."""
         self._replaced[name] = buffer
         (self._table[_N_PART + _WORK_PLACES[name]],) = addresses([buffer])
@@ -362,29 +263,31 @@ def _jit_run(room: Room) -> Run:
 
     from rer_numba.composing import kernels
 
-    def copied(bundle: Any, buffers: Iterable[Buffer], dtypes: Iterable[str]) -> Any:
+    def copied(bundle: Any, buffers: Iterable[Ints], dtypes: Iterable[str]) -> Any:
         # what cannot be written is another type to Numba: copies keep one signature for each kernel
         return bundle(*[np.array(one, dtype) for one, dtype in zip(buffers, dtypes, strict=True)])
 
-    def shared(bundle: Any, buffers: Iterable[Buffer], dtypes: Iterable[str]) -> Any:
+    def shared(bundle: Any, buffers: Iterable[Ints], dtypes: Iterable[str]) -> Any:
         pairs = zip(buffers, dtypes, strict=True)
         return bundle(*[np.ndarray(len(one), dtype, one) if len(one) else np.empty(0, dtype) for one, dtype in pairs])
 
     parts = [
         (
-            copied(state.Part, part.columns, PART_DTYPES),
-            copied(state.PartSet, part.plain, SET_DTYPES),
-            copied(state.PartSet, part.building, SET_DTYPES),
+            copied(kernels.Part, part.columns, PART_DTYPES),
+            copied(kernels.PartSet, part.plain, SET_DTYPES),
+            copied(kernels.PartSet, part.building, SET_DTYPES),
         )
         for part in room._parts
     ]
 
+    nothing = empty("int64")
+
     def run(part: int) -> int:
         columns = room._columns
-        work = shared(state.Work, [room.work(field.name) for field in WORK], WORK_DTYPES)
-        out = shared(state.Out, [columns.get(name, ()) for name, _ in OUT_FIELDS], OUT_DTYPES)
+        work = shared(kernels.Work, [room.work(field.name) for field in WORK], WORK_DTYPES)
+        out = shared(kernels.Out, [columns.get(name, nothing) for name, _ in OUT_FIELDS], OUT_DTYPES)
         sets = [
-            shared(state.OutSet, [columns.get(prefix + name, ()) for name, _ in OUT_SET_FIELDS], OUT_SET_DTYPES)
+            shared(kernels.OutSet, [columns.get(prefix + name, nothing) for name, _ in OUT_SET_FIELDS], OUT_SET_DTYPES)
             for prefix in _SETS
         ]
         return int(kernels.enter(*parts[part], work, out, *sets))

@@ -116,7 +116,9 @@ def fork_while_compiling() -> dict[str, Any]:
 
 def warm() -> dict[str, Any]:
     """Make the objects named by ``WARM``, into the cache or (``WARM_FOLDER``) to be shipped."""
-    made = native.warmup(os.environ["WARM"].split(","), prebuilt_folder=os.environ.get("WARM_FOLDER"), kernels=KERNELS)
+    made = native.warmup(
+        os.environ["WARM"].split(","), prebuilt_folder=os.environ.get("WARM_FOLDER"), kernels=[KERNELS]
+    )
     return {"made": [list(o) for o in made]}
 
 

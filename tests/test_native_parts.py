@@ -21,10 +21,9 @@ from rer_numba.native import key as object_key
 from rer_numba.native.cache import HEADER_SIZE, SUFFIX, Place, file_name, pack, unpack
 from rer_numba.native.code import ENTRY, KERNEL_RAISED, NativeError, load_code
 from rer_numba.native.host import HOST
-from rer_numba.native.key import KERNELS, PORTABLE, KernelSet
+from rer_numba.native.key import KERNEL_SETS, KERNELS, PORTABLE, KernelSet
 from rer_numba.native.linker import NotLinkableError, link_image
 from rer_numba.native.machine import find_target, load_object, target_machine
-from rer_numba.native.sources import KERNEL_SOURCES
 from rer_numba.native.symbols import undefined_symbols
 from rer_numba.user_cache import cache_folder
 
@@ -181,7 +180,7 @@ def test_outdated_objects_are_not_shipped(tmp_path: Path) -> None:
     shipped.mkdir()
     for name in (*names, *others, "notes.txt"):
         (shipped / name).write_bytes(b"")
-    object_files.drop_outdated(str(shipped), one)
+    object_files.drop_outdated(str(shipped), [one])
     assert {path.name for path in shipped.iterdir()} == {*names, "notes.txt"}
 
 
@@ -198,17 +197,24 @@ def test_an_edit_during_a_compilation_is_noticed(tmp_path: Path) -> None:
     assert not stamp.still_true()
 
 
-def test_every_kernel_source_is_listed() -> None:
-    """What kernels.py imports of this package, directly or not, is in `KERNEL_SOURCES`, and nothing else is."""
-    package = Path(rer_numba.__file__ or KERNELS.folder).parent if rer_numba.__file__ else Path(KERNELS.folder)
+@pytest.mark.parametrize("kernels", KERNEL_SETS, ids=lambda one: one.module)
+def test_every_kernel_source_is_listed(kernels: KernelSet) -> None:
+    """What the entry imports of this package, directly or not, is among the sources, and nothing else is."""
+    package = Path(rer_numba.__file__ or kernels.folder).parent if rer_numba.__file__ else Path(kernels.folder)
     seen: set[str] = set()
-    todo = ["kernels.py"]
+    todo = [kernels.module.removeprefix("rer_numba.").replace(".", "/") + ".py"]
     while todo:
         name = todo.pop()
         if name not in seen:
             seen.add(name)
-            todo += [f"{module}.py" for module in _own_imports(package / name) if (package / f"{module}.py").exists()]
-    assert seen == set(KERNEL_SOURCES)
+            todo += [found for found in _own_imports(package / name) if (package / found).exists()]
+    assert seen == set(kernels.sources)
+
+
+def test_an_edit_of_one_set_leaves_the_others_alone() -> None:
+    """What they share is how they are compiled, and what columns mean."""
+    solver, composing = (set(one.sources) for one in KERNEL_SETS)
+    assert solver & composing == {"_jit.py", "schema.py"}
 
 
 def _own_imports(path: Path) -> set[str]:
@@ -217,10 +223,10 @@ def _own_imports(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "rer_numba":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rer_numba."):
-            found.add((node.module or "").split(".")[1])
+            found.add((node.module or "").removeprefix("rer_numba."))
         elif isinstance(node, ast.Import):
             found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("rer_numba.")}
-    return found
+    return {name.replace(".", "/") + ".py" for name in found}
 
 
 # --------------------------------------------------------------------------------------------------------- object files
@@ -281,11 +287,13 @@ def test_the_real_kernels_need_nothing() -> None:
     pytest.importorskip("numba")
     from rer_numba.native import warmup
 
-    [made] = warmup()
-    code = Path(made.path).read_bytes()[HEADER_SIZE:]
-    # an image cannot need anything else
-    assert image.is_image(code) if image.can_map() else native_compile.C_LIBRARY.issuperset(undefined_symbols(code))
-    assert b"NRT_" not in code and b"PyErr" not in code
+    made = warmup()
+    assert len({one.path for one in made}) == len(KERNEL_SETS)
+    for one in made:
+        code = Path(one.path).read_bytes()[HEADER_SIZE:]
+        # an image cannot need anything else
+        assert image.is_image(code) if image.can_map() else native_compile.C_LIBRARY.issuperset(undefined_symbols(code))
+        assert b"NRT_" not in code and b"PyErr" not in code
 
 
 SPIN = """

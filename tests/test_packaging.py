@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import rer_numba
-from rer_numba.native.sources import KERNEL_SOURCES
+from rer_numba.native.sources import COMPOSING_SOURCES, KERNEL_SOURCES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rer_numba"
@@ -112,9 +112,10 @@ def test_the_wheel_holds_the_package(wheel: zipfile.ZipFile) -> None:
     assert "rer_numba/py.typed" in names
     # nobody who installs it waits for a compiler
     from rer_numba.native.cache import file_name
-    from rer_numba.native.key import KERNELS, PORTABLE, portable_key
+    from rer_numba.native.key import KERNEL_SETS, PORTABLE, portable_key
 
-    assert f"rer_numba/_prebuilt/{file_name(PORTABLE, portable_key(KERNELS, PORTABLE))}" in names
+    for kernels in KERNEL_SETS:
+        assert f"rer_numba/_prebuilt/{file_name(PORTABLE, portable_key(kernels, PORTABLE))}" in names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"rer_numba", f"rer_numba-{rer_numba.__version__}.dist-info"}
     for name in ("packages.json", "requests.json"):
@@ -168,7 +169,7 @@ def test_no_text_names_somebodys_machine() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
-KERNEL_MODULES = {name.removesuffix(".py") for name in KERNEL_SOURCES}
+KERNEL_MODULES = {name.removesuffix(".py") for name in (*KERNEL_SOURCES, *COMPOSING_SOURCES)}
 MAKES_OR_LOADS_CODE = {"_jit", "native"}
 
 ALLOWED = {
@@ -217,8 +218,9 @@ def test_layers(foreign: str) -> None:
 def test_kernels_import_only_kernels() -> None:
     """What is compiled depends on the files that the cache's key is made of, and on nothing else of ours."""
     for name in KERNEL_MODULES:
-        ours = {module.split(".")[1] for module, _ in imports(MODULES[name]) if module.startswith("rer_numba.")}
-        assert ours <= KERNEL_MODULES, name
+        found = {module.removeprefix("rer_numba.") for module, _ in imports(MODULES[name]) if "rer_numba." in module}
+        ours = {module.replace(".", "/") for module in found}
+        assert {one for one in ours if one in MODULES} <= KERNEL_MODULES, name
 
 
 def test_start_up_imports() -> None:
@@ -233,8 +235,8 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
     lenient: set[str] = set()
     for override in PROJECT["tool"]["mypy"]["overrides"]:
         if "disallow_untyped_defs" in override:
-            lenient.update(name.removeprefix("rer_numba.") for name in override["module"])
-    assert lenient == KERNEL_MODULES - {"_jit", "policy_arrays", "schema", "state"}
+            lenient.update(name.removeprefix("rer_numba.").replace(".", "/") for name in override["module"])
+    assert lenient == KERNEL_MODULES - {"_jit", "composing/state", "policy_arrays", "schema", "state"}
 
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:

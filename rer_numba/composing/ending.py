@@ -20,7 +20,6 @@ from rer_numba.composing.state import (
 )
 from rer_numba.composing.texts import intern_text
 from rer_numba.composing.writing import is_odd, is_word
-from rer_numba.schema import NONE
 
 _DOT = 46
 

@@ -7,6 +7,8 @@ raises or allocates. `rer_numba.compose` takes the steps.
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 from rer_numba._jit import export_ir as _export_ir
 from rer_numba._jit import kernel
 from rer_numba.composing.arranging import arrange
@@ -45,14 +47,19 @@ from rer_numba.composing.state import (
     NUMBER_ERRORS,
     NUMBER_RANGES,
     OUT_DTYPES,
+    OUT_FIELDS,
     OUT_SET_DTYPES,
+    OUT_SET_FIELDS,
     PART_DTYPES,
+    PART_FIELDS,
     RANK_CANDIDATES,
     RANK_VERSIONS,
     SELECT,
     SELECT_ALL,
     SET_DTYPES,
+    SET_FIELDS,
     STEP,
+    WORK,
     WORK_DTYPES,
     WRITE,
     WRITE_FAMILIES,
@@ -61,14 +68,15 @@ from rer_numba.composing.state import (
     WRITE_REQUIREMENTS,
     WRITE_TEXTS,
     WRITE_VERSIONS,
-    Out,
-    OutSet,
-    Part,
-    PartSet,
-    Work,
 )
 from rer_numba.composing.texts import intern_asked, note_errors
 from rer_numba.composing.writing import end_offsets, write_families, write_part
+
+Part = namedtuple("Part", [name for name, _ in PART_FIELDS])  # type: ignore[misc]
+PartSet = namedtuple("PartSet", [name for name, _ in SET_FIELDS])  # type: ignore[misc]
+Work = namedtuple("Work", [field.name for field in WORK])  # type: ignore[misc]
+Out = namedtuple("Out", [name for name, _ in OUT_FIELDS])  # type: ignore[misc]
+OutSet = namedtuple("OutSet", [name for name, _ in OUT_SET_FIELDS])  # type: ignore[misc]
 
 
 @kernel

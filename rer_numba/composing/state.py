@@ -19,7 +19,6 @@ set
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import NamedTuple
 
 from rer_numba.schema import BUILDING, COLUMNS
@@ -144,7 +143,7 @@ from rer_numba.schema import BUILDING, COLUMNS
 
 
 class Field(NamedTuple):
-    """An array of a bundle: name, type, length as an expression over `Room`, meaning."""
+    """An array of a bundle: name, type, length as an expression over `compose_room.room_sizes`, meaning."""
 
     name: str
     dtype: str
@@ -189,11 +188,11 @@ SET_FIELDS: tuple[tuple[str, str], ...] = tuple(
 )
 """What is read of a set."""
 
-OUT_FIELDS: tuple[tuple[str, str], ...] = tuple((column.name, column.dtype) for column in COLUMNS if not column.requires)
+OUT_FIELDS: tuple[tuple[str, str], ...] = tuple(
+    (column.name, column.dtype) for column in COLUMNS if not column.requires
+)
 OUT_SET_FIELDS: tuple[tuple[str, str], ...] = tuple(
-    (column.name, column.dtype)
-    for column in COLUMNS
-    if column.requires and not column.name.startswith(BUILDING)
+    (column.name, column.dtype) for column in COLUMNS if column.requires and not column.name.startswith(BUILDING)
 )
 
 WORK: tuple[Field, ...] = (
@@ -256,7 +255,7 @@ WORK: tuple[Field, ...] = (
     # candidates
     Field("candidate_part", "int32", "package", "its part"),
     Field("candidate_row", "int32", "package", "its row there"),
-    Field("kept", "int32", "package", "candidates that are kept, the newest first, from the first place of each name on"),
+    Field("kept", "int32", "package", "kept candidates, the newest first, from the first place of each name"),
     Field("candidate_rank", "int32", "package", "rank of its version, where several parts have the name"),
     Field("candidate_given", "int64", "package", "number of the path and place within it"),
     Field("candidate_variants", "int32", "package", "how many variants; later, its first one"),
@@ -314,12 +313,6 @@ WORK: tuple[Field, ...] = (
     Field("source_new", "int32", "text", "final number among the source texts + 1"),
     Field("source_order", "int32", "text", "source texts by their final number"),
 )
-
-Part = namedtuple("Part", [name for name, _ in PART_FIELDS])  # type: ignore[misc]
-PartSet = namedtuple("PartSet", [name for name, _ in SET_FIELDS])  # type: ignore[misc]
-Work = namedtuple("Work", [field.name for field in WORK])  # type: ignore[misc]
-Out = namedtuple("Out", [name for name, _ in OUT_FIELDS])  # type: ignore[misc]
-OutSet = namedtuple("OutSet", [name for name, _ in OUT_SET_FIELDS])  # type: ignore[misc]
 
 PART_DTYPES = [dtype for _, dtype in PART_FIELDS]
 SET_DTYPES = [dtype for _, dtype in SET_FIELDS]

@@ -56,9 +56,7 @@ def is_odd(w, text):
 @inlined
 def is_word(byte):
     """True for a letter, a digit or an underscore."""
-    return (
-        _ZERO <= byte <= _NINE or _UPPER_A <= byte <= _UPPER_Z or _LOWER_A <= byte <= _LOWER_Z or byte == _UNDERSCORE
-    )
+    return _ZERO <= byte <= _NINE or _UPPER_A <= byte <= _UPPER_Z or _LOWER_A <= byte <= _LOWER_Z or byte == _UNDERSCORE
 
 
 # --- families

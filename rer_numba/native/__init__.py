@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from rer_numba.native.cache import Place, file_name
 from rer_numba.native.code import NativeError, NativeFunction, load_code
 from rer_numba.native.host import HOST
-from rer_numba.native.key import KERNELS, PORTABLE, KernelSet, object_key, portable_key
+from rer_numba.native.key import KERNEL_SETS, KERNELS, PORTABLE, KernelSet, object_key, portable_key
 from rer_numba.tell import warn_once
 from rer_numba.user_cache import cache_folder
 
@@ -43,7 +43,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def load_native(*, cpu: str | None = None, kernels: KernelSet = KERNELS) -> NativeFunction:
-    """Return the compiled solver.
+    """Return compiled kernels: the solver, or another set.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load_native(*, cpu: str | None = None, kernels: KernelSet = KERNELS) -> Nati
         CPU name that the code is for; "host" for this machine. Default: ``RER_NUMBA_CPU``, or this machine, for which
         portable code that came with the package is good enough.
     kernels : KernelSet
-        Which kernels; other than the package's own for tests.
+        Which kernels.
 
     Returns
     -------
@@ -86,7 +86,7 @@ class WarmObject(NamedTuple):
 
 
 def warmup(
-    cpus: Iterable[str] | None = None, *, prebuilt_folder: str | None = None, kernels: KernelSet = KERNELS
+    cpus: Iterable[str] | None = None, *, prebuilt_folder: str | None = None, kernels: Iterable[KernelSet] = KERNEL_SETS
 ) -> list[WarmObject]:
     """Compile ahead of time.
 
@@ -97,6 +97,8 @@ def warmup(
     prebuilt_folder : str, optional
         Write objects that can be shipped with the package into this folder, instead of the user's cache. They fit every
         machine of this operating system and architecture whose CPU is good enough. "host" cannot be shipped.
+    kernels : iterable of KernelSet
+        Which kernels; all of the package by default.
 
     Returns
     -------
@@ -107,7 +109,8 @@ def warmup(
     NativeError
         If one cannot be compiled or written.
     """
-    return [_warm(name, prebuilt_folder, kernels) for name in ((HOST,) if cpus is None else cpus)]
+    sets = tuple(kernels)
+    return [_warm(name, prebuilt_folder, one) for name in ((HOST,) if cpus is None else cpus) for one in sets]
 
 
 def _warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> WarmObject:

@@ -67,7 +67,7 @@ def compile_shared(kernels: KernelSet, cpu: str, place: Place | None) -> bytes:
         if state == "stale":
             watch.break_lock()
             continue
-        tell_once("rer-numba: another process is compiling the solver, waiting for it ...\n")
+        tell_once(f"rer-numba: another process is compiling {kernels.what}, waiting for it ...\n")
         time.sleep(_POLL)
     return _compile_alone(kernels, cpu, place)
 
@@ -83,7 +83,7 @@ def _compile_locked(kernels: KernelSet, cpu: str, place: Place, lock: Lock) -> b
 def _compile_alone(kernels: KernelSet, cpu: str, place: Place | None, beat: Callable[[], None] = lambda: None) -> bytes:
     """Compile, and keep the result if it is what the place's key says."""
     stamp = SourceStamp(kernels) if place else None
-    with BuildProgress("this machine" if cpu == HOST else cpu, beat):
+    with BuildProgress(kernels.what, "this machine" if cpu == HOST else cpu, beat):
         if cpu == HOST:
             compiled = native_compile.compile_here(kernels.module)
         else:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from rer_numba import user_cache
@@ -11,8 +12,8 @@ from rer_numba.native.key import MACHINES, KernelSet, portable_key
 from rer_numba.tell import warn_once
 from rer_numba.user_cache import OPEN_FLAGS, folder_problem
 
-KEEP_OBJECTS: Final = 16
-"""Files kept per folder. Hosts that share a home have a file for each CPU model, hence more than one or two."""
+KEEP_OBJECTS: Final = 32
+"""Files kept per folder. Hosts that share a home have two files for each CPU model, hence more than a few."""
 
 
 def make_folder(place: Place) -> str | None:
@@ -61,7 +62,7 @@ def _publish(path: str, data: bytes, mode: int) -> None:
         raise
 
 
-def drop_outdated(folder: str, kernels: KernelSet) -> None:
+def drop_outdated(folder: str, kernels: Iterable[KernelSet]) -> None:
     """Remove objects to be shipped that fit these kernels on no machine.
 
     Raises
@@ -69,9 +70,11 @@ def drop_outdated(folder: str, kernels: KernelSet) -> None:
     OSError
         The folder or a source cannot be read, or a file cannot be removed.
     """
+    sets = tuple(kernels)
     for name in os.listdir(folder):
         cpu = name.removesuffix(SUFFIX).rpartition("-")[0]
-        if name.endswith(SUFFIX) and name not in {file_name(cpu, portable_key(kernels, cpu, one)) for one in MACHINES}:
+        fitting = {file_name(cpu, portable_key(one, cpu, machine)) for one in sets for machine in MACHINES}
+        if name.endswith(SUFFIX) and name not in fitting:
             os.remove(os.path.join(folder, name))
 
 

@@ -62,19 +62,24 @@ class KernelSet(NamedTuple):
         Their names.
     prebuilt : str
         Folder of the objects that came with the package.
+    what : str
+        What they are, in words for the user.
     """
 
     module: str
     folder: str
     sources: tuple[str, ...]
     prebuilt: str
+    what: str = "the solver"
 
 
 _PREBUILT: Final = os.path.join(_PACKAGE, "_prebuilt")
 KERNELS: Final = KernelSet("rer_numba.kernels", _PACKAGE, KERNEL_SOURCES, _PREBUILT)
 """The solver."""
-COMPOSING: Final = KernelSet("rer_numba.composing.kernels", _PACKAGE, COMPOSING_SOURCES, _PREBUILT)
-"""What puts tables together; a process that only solves does not load it."""
+COMPOSING: Final = KernelSet(
+    "rer_numba.composing.kernels", _PACKAGE, COMPOSING_SOURCES, _PREBUILT, "the kernels that join repositories"
+)
+"""What `rer_numba.compose` runs; a process that only solves does not load it."""
 KERNEL_SETS: Final = (KERNELS, COMPOSING)
 """All that are shipped, and made ahead of time."""
 

@@ -18,14 +18,15 @@ class BuildProgress:
 
     Parameters
     ----------
-    what : str
-        The CPU, in words for the user.
+    what, cpu : str
+        What is compiled, and for which CPU, in words for the user.
     beat : callable
         Called every two seconds, from another thread.
     """
 
-    def __init__(self, what: str, beat: Callable[[], None]) -> None:
+    def __init__(self, what: str, cpu: str, beat: Callable[[], None]) -> None:
         self._what = what
+        self._cpu = cpu
         self._beat = beat
         self._started = 0.0
         self._stop = threading.Event()
@@ -35,7 +36,7 @@ class BuildProgress:
     def __enter__(self) -> "BuildProgress":
         self._started = time.monotonic()
         if not is_quiet():
-            say(f"rer-numba: compiling the solver for {self._what}, once per version and kind of machine ...\n")
+            say(f"rer-numba: compiling {self._what} for {self._cpu}, once per version and kind of machine ...\n")
         self._thread.start()
         return self
 

@@ -1,0 +1,72 @@
+"""Composes random parts with the kernels of its own process, for test_compose.py; prints what came of them as JSON.
+
+Usage: compose_child.py <seeds as JSON>. How the kernels run is said by the environment, see `tests.kernels_child`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from rer_numba.native.sources import COMPOSING_SOURCES
+from rer_numba.schema import COLUMNS
+from tests.compose_cases import random_parts
+
+
+def digest(seed: int) -> str:
+    """A digest of all columns of what random parts come to, or the error."""
+    try:
+        tables = random_parts(seed).composed()
+    except Exception as error:  # noqa: BLE001 - say of which case
+        return f"{type(error).__name__}: {error}"
+    found = hashlib.blake2b(digest_size=16)
+    for column in COLUMNS:
+        values = getattr(tables, column.name)
+        found.update(f"{column.name} {values.dtype} {len(values)};".encode() + values.tobytes())
+    return found.hexdigest()
+
+
+def compile_without_wrappers() -> None:
+    """Give only `enter` a function that Python can call: those of the others take most of the time to compile."""
+    from rer_numba import _jit
+
+    _jit._WRAPPERS.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    from rer_numba.composing import kernels
+
+    kernels.enter.targetoptions["no_cpython_wrapper"] = False  # type: ignore[attr-defined]
+
+
+def signatures() -> dict[str, int]:
+    """How many signatures each kernel was compiled for."""
+    found = {}
+    for source in COMPOSING_SOURCES:
+        module = importlib.import_module("rer_numba." + source.removesuffix(".py").replace("/", "."))
+        for name, value in vars(module).items():
+            if hasattr(value, "py_func") and value.py_func.__module__ == module.__name__:
+                found[f"{module.__name__}.{name}"] = len(value.signatures)
+    return found
+
+
+def main() -> None:
+    """Do what the command line says."""
+    warnings.simplefilter("error", RuntimeWarning)  # numpy's word for an overflow, when kernels are not compiled
+    compiles = os.environ.get("NUMBA_DISABLE_JIT") != "1"
+    if compiles:
+        compile_without_wrappers()
+    report: dict[str, Any] = {"digests": list(map(digest, json.loads(sys.argv[1])))}
+    if compiles:
+        report["signatures"] = signatures()
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
