@@ -280,6 +280,7 @@ class Repository:
         *,
         check: Check = "strict",
         save: bool | None = None,
+        force: bool = False,
         processes: int | None = None,
         progress: bool | OnProgress = False,
     ) -> Refreshed:
@@ -292,6 +293,9 @@ class Repository:
         save : bool, optional
             Write the new content to `path`. Default: if it was saved or opened, and may be written. Several processes
             do not do the same work: who comes second takes what the first one has written.
+        force : bool
+            Read all families again, whatever their files look like; `check` has no meaning then. For what leaves no
+            trace in times and sizes: a module that package files import, a file system that keeps no times.
         processes, progress
             As for `from_paths`.
 
@@ -308,7 +312,7 @@ class Repository:
         from rer_numba.progress import reported
 
         with self._refreshing, reported(progress) as on_progress:
-            return storage.refresh(self, check, save, processes, on_progress)
+            return storage.refresh(self, check, save, processes, on_progress, force=force)
 
     def __reduce__(self) -> tuple[Callable[..., Repository], tuple[Any, ...]]:
         if self.path is None or self.file is None or self.fingerprint is None:

@@ -138,6 +138,8 @@ def refresh(
     save: bool | None,
     processes: int | None,
     on_progress: OnProgress,
+    *,
+    force: bool = False,
 ) -> Refreshed:
     """`Repository.refresh`, for a caller that sees to it that only one thread does this."""
     if repository.path_settings is None:
@@ -145,7 +147,8 @@ def refresh(
     if repository.path is None:
         if save:
             raise RerError("this repository has no file yet: call save(path) first")
-        return Refreshed(_read_changed(repository, check, processes, on_progress), adopted=False, saved=False)
+        families = _read_changed(repository, check, processes, on_progress, force)
+        return Refreshed(families, adopted=False, saved=False)
     with _lock(repository.path, must=bool(save)) as lock:
         adopted = False
         may_write = lock is not None and save is not False
@@ -156,7 +159,7 @@ def refresh(
                 repository.adopt(*written)
             else:
                 may_write = bool(save)
-        families = _read_changed(repository, check, processes, _beating(lock, on_progress))
+        families = _read_changed(repository, check, processes, _beating(lock, on_progress), force)
         if families and may_write:
             _write(repository, repository.path)
     return Refreshed(families, adopted, saved=bool(families) and may_write)
@@ -206,18 +209,20 @@ def _is_about_the_same(repository: Repository, opened: store.OpenedFile) -> bool
     return (opened.metadata.get(PATHS), opened.metadata.get(PATH_SETTINGS)) == ("\n".join(repository.paths), settings)
 
 
-def _read_changed(repository: Repository, check: Check, processes: int | None, on_progress: OnProgress) -> list[str]:
-    """Read the changed families again; give their names."""
+def _read_changed(
+    repository: Repository, check: Check, processes: int | None, on_progress: OnProgress, force: bool
+) -> list[str]:
+    """Read the changed families again, or all; give their names."""
     from rer_numba.paths.build import tables_of_paths
     from rer_numba.paths.freshness import Freshness
     from rer_numba.paths.refresh import read_again
 
     settings = repository.path_settings
     assert settings is not None
-    if check == "frozen":
+    if check == "frozen" and not force:
         return []
     freshness = Freshness(repository.tables, settings)
-    if freshness.other_location(repository.paths) is not None:
+    if force or freshness.other_location(repository.paths) is not None:
         tables = tables_of_paths(repository.paths, settings, processes=processes, on_progress=on_progress)
         names = sorted({*_family_names(repository.tables), *_family_names(tables)})
     else:
@@ -225,7 +230,7 @@ def _read_changed(repository: Repository, check: Check, processes: int | None, o
         names = freshness.changed_families(check, lambda done, total: on_progress("looking at families", done, total))
         if names:
             tables = read_again(tables, names, settings, processes=processes, on_progress=on_progress)
-    repository.use(tables, checked=check)
+    repository.use(tables, checked="strict" if force else check)
     return names
 
 

@@ -34,8 +34,8 @@ from rer_numba import verified
 from rer_numba.arrow_file import ArrowFile, ArrowFileError
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RepositoryVersionError
 from rer_numba.hashing import blake2b
-from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, FORMATS, Tables
-from rer_numba.views import Longest, Views, longest_of, tables_of
+from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, FORMATS, Column, Tables
+from rer_numba.views import Longest, Views, empty, longest_of, tables_of, typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -317,7 +317,7 @@ def _views(file: ArrowFile) -> Views:
     views = []
     for column in COLUMNS:
         if column.name not in columns:
-            raise ArrowFileError(f"has no column {column.name}")
+            columns[column.name] = _unknown(column, columns)
         view = columns[column.name]
         if view is None or view.format != FORMATS[column.dtype]:
             names = {short: name for name, short in FORMATS.items()}
@@ -327,6 +327,14 @@ def _views(file: ArrowFile) -> Views:
     found = Views(*views)
     found.longest = _longest(file.metadata)
     return found
+
+
+def _unknown(column: Column, columns: Mapping[str, memoryview[int] | None]) -> memoryview[int]:
+    """What stands for a column that came after the file was written."""
+    like = columns.get(column.like)
+    if like is None:
+        raise ArrowFileError(f"has no column {column.name}")
+    return typed(memoryview(b"\xff" * (8 * len(like))), column.dtype) if len(like) else empty(column.dtype)
 
 
 def _longest_text(longest: Longest) -> str:
@@ -340,6 +348,10 @@ def _longest(metadata: Mapping[str, str]) -> Longest:
     return Longest(*map(int, numbers))
 
 
+def _minor(metadata: Mapping[str, str]) -> int:
+    return int(metadata[FORMAT].partition(".")[2])
+
+
 def _verify(views: Views, metadata: dict[str, str]) -> None:
     """Raise unless the tables are undamaged and sound."""
     from rer_numba.checks import check
@@ -347,7 +359,7 @@ def _verify(views: Views, metadata: dict[str, str]) -> None:
     _verify_columns(views, metadata)
     tables = tables_of(views)
     # a later MINOR has columns that are not read here, and takes its fingerprint of them too
-    if metadata[FORMAT] == _OWN_FORMAT and metadata[FINGERPRINT] != fingerprint(tables):
+    if _minor(metadata) <= FORMAT_MINOR and metadata[FINGERPRINT] != fingerprint(tables):
         raise ArrowFileError("is damaged: its fingerprint is of other tables")
     problem = check(tables)
     if problem:
@@ -359,5 +371,7 @@ def _verify(views: Views, metadata: dict[str, str]) -> None:
 def _verify_columns(arrays: Sequence[Any], metadata: dict[str, str]) -> None:
     checksums = dict(item.partition("=")[::2] for item in metadata.get(COLUMN_CHECKSUMS, "").split(" "))
     for column, array in zip(COLUMNS, arrays, strict=True):
+        if column.like and _minor(metadata) < FORMAT_MINOR and column.name not in checksums:
+            continue  # it came later
         if checksums.get(column.name) != f"{zlib.crc32(array):08x}":
             raise ArrowFileError(f"is damaged: the checksum of column {column.name} is wrong")
