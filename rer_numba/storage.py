@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rer_numba import store
 from rer_numba.errors import RerError
+from rer_numba.locks import LockLostError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
 from rer_numba.tell import tell_once
@@ -26,6 +27,8 @@ PATHS = "rer.paths"
 """The paths that were searched, as given, one a line."""
 PATH_SETTINGS = "rer.path_settings"
 """`PathSettings.to_json`; absent when the packages were handed in."""
+_TRIES = 3
+"""How often a refresh begins again that was suspended and lost its lock."""
 _OF_ONE_WRITING = {store.CREATED, store.ENCODER, store.METADATA_CHECKSUM}
 
 
@@ -52,12 +55,22 @@ def save(repository: Repository, path: str | os.PathLike[str]) -> None:
     """Write a repository to a file or a folder of generations, and remember where."""
     from rer_numba import generations
 
-    with generations.lock_target(path, on_wait=_tell_who):
-        _write(repository, os.path.abspath(path))
+    require_target(path)
+    with generations.lock_target(path, on_wait=_tell_who) as lock:
+        _write(repository, os.path.abspath(path), lock)
 
 
-def _write(repository: Repository, path: str) -> None:
-    """Write to where we hold the lock."""
+def require_target(path: str | os.PathLike[str]) -> None:
+    """Raise RepositoryFileError for what no repository can be saved to: a device, a pipe. Costs one look."""
+    from rer_numba.generations import is_folder
+    from rer_numba.publish import require_replaceable
+
+    if not is_folder(path):
+        require_replaceable(path)
+
+
+def _write(repository: Repository, path: str, lock: Lock) -> None:
+    """Write to where we hold the lock. Raises LockLostError if it was lost meanwhile."""
     from rer_numba import generations
     from rer_numba.publish import replace_file
 
@@ -70,10 +83,10 @@ def _write(repository: Repository, path: str) -> None:
         entries[PATH_SETTINGS] = repository.path_settings.to_json()
     prepared = store.prepare(repository.tables, entries)
     if generations.is_folder(path):
-        file = generations.publish(path, _name(prepared), prepared.fill)
+        file = generations.publish(path, _name(prepared), prepared.fill, lock=lock)
     else:
         file = path
-        replace_file(path, prepared.fill)
+        replace_file(path, prepared.fill, lock=lock)
     repository.path, repository.file = path, os.path.abspath(file)
     repository.fingerprint, repository.metadata = prepared.fingerprint, prepared.metadata
 
@@ -149,9 +162,28 @@ def refresh(
             raise RerError("this repository has no file yet: call save(path) first")
         families = _read_changed(repository, check, processes, on_progress, force)
         return Refreshed(families, adopted=False, saved=False)
-    with _lock(repository.path, must=bool(save)) as lock:
+    for tries_left in range(_TRIES - 1, -1, -1):
+        try:
+            return _refresh_file(repository, repository.path, check, save, processes, on_progress, force)
+        except LockLostError:  # whoever has taken it over writes something newer: begin with that
+            if not tries_left:
+                raise
+    raise AssertionError("the last try raises")
+
+
+def _refresh_file(
+    repository: Repository,
+    path: str,
+    check: Check,
+    save: bool | None,
+    processes: int | None,
+    on_progress: OnProgress,
+    force: bool,
+) -> Refreshed:
+    """`refresh` of a repository that has a file."""
+    with _lock(path, must=bool(save)) as lock:
         adopted = False
-        may_write = lock is not None and save is not False
+        may_write = save is not False
         written = _written_since(repository)
         if written is not None:
             adopted = _is_about_the_same(repository, written[0])
@@ -160,9 +192,10 @@ def refresh(
             else:
                 may_write = bool(save)
         families = _read_changed(repository, check, processes, _beating(lock, on_progress), force)
-        if families and may_write:
-            _write(repository, repository.path)
-    return Refreshed(families, adopted, saved=bool(families) and may_write)
+        is_saved = bool(families) and may_write and lock is not None
+        if is_saved and lock is not None:
+            _write(repository, path, lock)
+    return Refreshed(families, adopted, is_saved)
 
 
 @contextmanager

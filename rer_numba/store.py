@@ -21,9 +21,9 @@ The caller's own entries lie beside them.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
-import stat
 import sys
 import time
 import zlib
@@ -34,6 +34,7 @@ from rer_numba import verified
 from rer_numba.arrow_file import ArrowFile, ArrowFileError
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RepositoryVersionError
 from rer_numba.hashing import blake2b
+from rer_numba.plain_files import NotPlainFileError, open_plain
 from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, FORMATS, Column, Tables
 from rer_numba.views import Longest, Views, empty, longest_of, tables_of, typed
 
@@ -277,18 +278,22 @@ def _map(path: str | os.PathLike[str]) -> tuple[bytes | mmap.mmap, verified.Iden
     """The content of a file, and which file it is."""
     if sys.byteorder != "little":
         raise RepositoryFileError(path, "cannot be read on a big-endian machine", "use a little-endian one")
-    # asked first: to open a pipe would wait for its writer
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise RepositoryFileError(path, "is not a file", "give the path of an encoded repository")
-    with open(path, "rb") as file:
-        identity = verified.identity(file.fileno())
+    try:
+        handle, info = open_plain(path)
+    except NotPlainFileError as error:
+        raise RepositoryFileError(path, str(error.strerror), "give the path of an encoded repository") from None
+    try:
+        identity = verified.identity_of(info)
         if identity.size == 0:
             return b"", identity  # cannot be mapped; the reader says what is wrong with it
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), identity
-        except OSError as error:
-            error.filename = error.filename or os.fspath(path)
-            raise
+        return mmap.mmap(handle, 0, access=mmap.ACCESS_READ), identity
+    except (ValueError, OverflowError) as error:  # larger than what a process can map
+        raise OSError(errno.EFBIG, str(error), os.fspath(path)) from None
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+    finally:
+        os.close(handle)
 
 
 def _require_format(path: str | os.PathLike[str], metadata: dict[str, str]) -> None:

@@ -31,6 +31,7 @@ from rer_numba.user_cache import (
     folder_problem,
     make_folder,
     renew_date,
+    set_mode,
     unsafe,
 )
 
@@ -62,7 +63,11 @@ class Identity(NamedTuple):
 
 def identity(handle: int) -> Identity:
     """Return the identity of an open file, given by its descriptor."""
-    info = os.fstat(handle)
+    return identity_of(os.fstat(handle))
+
+
+def identity_of(info: os.stat_result) -> Identity:
+    """Return the identity of a file, from what the system says of it."""
     return Identity(info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
@@ -90,6 +95,7 @@ def remember(file: Identity, metadata_checksum: str) -> None:
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
         try:
+            set_mode(handle, 0o600)
             os.write(handle, _record(file, metadata_checksum))
         finally:
             os.close(handle)
