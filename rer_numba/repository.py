@@ -14,6 +14,7 @@ from rer_numba.packages import LATE, PackageData
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.snapshot import Snapshot
+from rer_numba.views import views_of
 
 if TYPE_CHECKING:
     from threading import Event
@@ -96,6 +97,8 @@ class Repository:
 
     def _snapshot_of(self, tables: Tables | Views, checked: Check = "frozen") -> Snapshot:
         """Tables to solve from; `checked` is how they have been compared with the folders just now."""
+        tables = views_of(tables)
+        tables.file = tables.file or self.file
         if self.path_settings is None or self._check == "frozen" or checked in ("strict", self._check):
             return Snapshot(tables)
         from rer_numba.paths.guard import Guard

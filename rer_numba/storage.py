@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rer_numba import store
-from rer_numba.errors import RerError
+from rer_numba.errors import ConfigurationError, RepositoryCorruptError, RepositoryVersionError, RerError, VersionError
 from rer_numba.locks import LockLostError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
@@ -119,20 +119,55 @@ def open_repository(
         if file is None:
             raise
         opened, found = _read(path, verify)
-    paths = opened.metadata.get(PATHS, "")
-    options = opened.metadata.get(OPTIONS)
-    settings = opened.metadata.get(PATH_SETTINGS)
+    stored = _stored(opened.metadata, found)
     repository = kind(
         opened.views,
-        paths=paths.split("\n") if paths else (),
-        options=None if options is None else SolveOptions.from_json(options, f"{os.fspath(path)}: stored options"),
-        path_settings=None if settings is None else PathSettings.from_json(settings),
+        paths=stored.paths,
+        options=stored.options,
+        path_settings=stored.path_settings,
         check=check,
         on_stale=on_stale,
     )
     repository.path = os.path.abspath(path)
     repository.file, repository.fingerprint, repository.metadata = found, opened.fingerprint, opened.metadata
     return repository
+
+
+class _Stored(NamedTuple):
+    """What the metadata of a file say."""
+
+    paths: tuple[str, ...]
+    options: SolveOptions | None
+    path_settings: PathSettings | None
+
+
+def _stored(metadata: Mapping[str, str], file: str) -> _Stored:
+    """Read the metadata of a file. Raises RepositoryCorruptError, or RepositoryVersionError for a later one."""
+    paths = metadata.get(PATHS, "")
+    options, settings = metadata.get(OPTIONS), metadata.get(PATH_SETTINGS)
+    try:
+        found = _Stored(
+            tuple(paths.split("\n")) if paths else (),
+            None if options is None else SolveOptions.from_json(options, "stored options"),
+            None if settings is None else PathSettings.from_json(settings),
+        )
+        for one in found.paths:
+            _require_path(one)
+    except (ConfigurationError, VersionError) as error:
+        if store.is_of_later_version(metadata):
+            raise RepositoryVersionError(file, f"was made by a newer rer-numba: {error}", "upgrade rer-numba") from None
+        raise RepositoryCorruptError(file, f"is damaged: {error}", store.ENCODE_AGAIN) from None
+    return found
+
+
+def _require_path(path: str) -> None:
+    """Raise ConfigurationError for a text that is the name of nothing on this system."""
+    try:
+        is_path = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_path = False
+    if not is_path:
+        raise ConfigurationError(f"{path!r} is no path")
 
 
 def _read(path: str | os.PathLike[str], verify: Literal["once", "always", "never"]) -> tuple[store.OpenedFile, str]:

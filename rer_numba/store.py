@@ -189,6 +189,8 @@ def read(path: str | os.PathLike[str], *, verify: Literal["once", "always", "nev
         file = ArrowFile(buffer)
         _require_format(path, file.metadata)
         views = _views(file)
+        views.file = os.path.abspath(path)
+        views.origin = verified.Origin(views.file, identity)
         checksum = file.metadata[METADATA_CHECKSUM]
         if verify == "always" or (verify == "once" and not (settled and verified.is_known(identity, checksum))):
             _verify(views, file.metadata)
@@ -357,6 +359,11 @@ def _minor(metadata: Mapping[str, str]) -> int:
     return int(metadata[FORMAT].partition(".")[2])
 
 
+def is_of_later_version(metadata: Mapping[str, str]) -> bool:
+    """Tell whether a file that can be read was written by a later version of rer-numba, with another MINOR."""
+    return _minor(metadata) > FORMAT_MINOR
+
+
 def _verify(views: Views, metadata: dict[str, str]) -> None:
     """Raise unless the tables are undamaged and sound."""
     from rer_numba.checks import check
@@ -369,8 +376,23 @@ def _verify(views: Views, metadata: dict[str, str]) -> None:
     problem = check(tables)
     if problem:
         raise ArrowFileError(f"is damaged: {problem}")
+    _verify_locations(tables)
     if longest_of(tables) != views.longest:
         raise ArrowFileError(f"is damaged: its entry {LONGEST} is {metadata[LONGEST]!r}")
+
+
+def _verify_locations(tables: Tables) -> None:
+    """Raise unless the locations are texts that a path may have here."""
+    from rer_numba.paths.freshness import source_texts
+
+    text = source_texts(tables)
+    for row in tables.location_text.tolist():
+        try:
+            path = os.fsencode(text(row))
+        except UnicodeEncodeError:
+            path = b"\0"
+        if b"\0" in path:
+            raise ArrowFileError(f"is damaged: {text(row)!r} is no path")
 
 
 def _verify_columns(arrays: Sequence[Any], metadata: dict[str, str]) -> None:

@@ -40,6 +40,7 @@ KEEP: Final = 256
 """How many files are remembered, those that were used last."""
 CHECKS: Final = f"rer-numba {__version__} format {FORMAT_MAJOR}.{FORMAT_MINOR}"
 """Which checks a file has passed. Other checks, other file."""
+_MOMENT_NS: Final = 2_000_000
 _TICK_NS: Final = 50_000_000
 _COARSE_TICK_NS: Final = 2_000_000_000
 """For dates without a fraction of a second: FAT counts in twos."""
@@ -59,6 +60,41 @@ class Identity(NamedTuple):
         latest = max(self.modified_ns, self.changed_ns)
         coarse = self.modified_ns % 1_000_000_000 == 0
         return time.time_ns() - latest > (_COARSE_TICK_NS if coarse else _TICK_NS)
+
+
+class Origin:
+    """A mapped file, and whether somebody has written over it since it was mapped.
+
+    Whoever replaces a file gives its name to another one, and the mapping stays what it was. Some write into the file
+    itself: ``cp``, ``rsync --inplace``, an editor. Then the mapping changes under those who read it.
+
+    Parameters
+    ----------
+    path : str
+    file : Identity
+        Taken before anything was read.
+    """
+
+    def __init__(self, path: str, file: Identity) -> None:
+        self.path = path
+        self.identity = file
+        self._looked = time.monotonic_ns()
+
+    def is_overwritten(self) -> bool:
+        """Tell whether the file was written in place. Takes 2 us. Another file under its name is no harm."""
+        self._looked = time.monotonic_ns()
+        try:
+            info = os.stat(self.path)
+        except OSError:
+            return False
+        device, inode, size, modified_ns, changed_ns = self.identity
+        if info.st_ino != inode or info.st_dev != device:
+            return False
+        return (info.st_size, info.st_mtime_ns, info.st_ctime_ns) != (size, modified_ns, changed_ns)
+
+    def was_overwritten(self) -> bool:
+        """The same before a solve; what was asked a moment ago, after the last one, is not asked again."""
+        return time.monotonic_ns() - self._looked > _MOMENT_NS and self.is_overwritten()
 
 
 def identity(handle: int) -> Identity:

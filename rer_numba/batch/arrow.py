@@ -253,7 +253,8 @@ def _explained(block: Block, row: int, texts: bool) -> tuple[str | None, str | N
     if result.status == "failed" and not texts:
         return None, None
     failure = result.failure_description
-    return result.error_type, None if failure is None else _clean(failure)
+    kind = result.error_type
+    return None if kind is None else _clean(kind), None if failure is None else _clean(failure)
 
 
 def _padded(values: IntArray, missing: int) -> IntArray:

@@ -33,7 +33,7 @@ _TICK = 50_000_000
 _COARSE_TICK = 2 * _SECOND
 """For file systems that keep whole seconds; FAT keeps every other one."""
 
-_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+_NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class FileState(NamedTuple):
@@ -75,6 +75,8 @@ def state_of(path: str) -> FileState:
     """
     try:
         return as_state(os.stat(path))
+    except ValueError:  # no path at all: it holds a zero, or half a character
+        return ABSENT
     except OSError as error:
         if nothing_there(error):
             return ABSENT
@@ -105,7 +107,7 @@ def is_file_as_it_was(path: str, inode: int, mtime_ns: int, size: int, ctime_ns:
     """`unchanged` for a file and the parts of its state, at half the cost."""
     try:
         now = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return unchanged(path, FileState(inode, mtime_ns, size, ctime_ns))
     if ctime_ns not in (now.st_ctime_ns, UNKNOWN):
         return False
