@@ -355,7 +355,7 @@ def _check_texts(tables: Tables) -> str | None:
     for pool in ("text", "source_text"):
         data, offsets = getattr(tables, f"{pool}_bytes"), getattr(tables, f"{pool}_offsets")
         try:
-            str(memoryview(data), "utf-8", "surrogatepass")
+            data.tobytes().decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
             return f"{pool}_bytes is no UTF-8 at byte {error.start}"
         starts = offsets[1:-1]

@@ -181,7 +181,6 @@ def test_a_pool_that_is_no_text(original: Repository, tmp_path: Path, monkeypatc
         (OPTIONS, '{"timestamp": "yesterday"}'),
         (OPTIONS, '{"timestamp": 1e999}'),
         (OPTIONS, f'{{"timestamp": {"9" * 5000}}}'),
-        (OPTIONS, '{"package_filter": [{"excludes": ["regex((])"]}]}'),
         (OPTIONS, '{"package_filter": [{"excludes": ["app-1..<2"]}]}'),
         (OPTIONS, '{"package_orderers": [{"type": "magic"}]}'),
         (OPTIONS, '{"package_orderers": [{"type": "version_split", "first_version": "1..<"}]}'),
