@@ -419,8 +419,14 @@ class Repository:
     ) -> SolveResult:
         """Solve, again when something that was touched had to be read again."""
         for _ in range(_TRIES):
-            snapshot = self._snapshot
+            try:
+                snapshot = self.whole_snapshot()
+            except (OSError, RerError) as error:
+                return _error(error)
             result, stale_path = snapshot.solve(merged, options, self.paths, limits, signal)
+            if snapshot.is_overwritten():  # the answer is that of a mixture
+                result = _error(snapshot.overwritten_error())
+                continue
             if stale_path is None:
                 return result
             if self._on_stale == "warn":
@@ -438,6 +444,24 @@ class Repository:
             except (OSError, RerError) as error:
                 return _error(error)
         return result
+
+    def whole_snapshot(self) -> Snapshot:
+        """What to solve from now. The file is read again if somebody has written over it, instead of replacing it.
+
+        Raises
+        ------
+        OSError, RepositoryFileError
+            It is no repository of the same packages any more, or half of one.
+        """
+        snapshot = self._snapshot
+        if snapshot.was_overwritten():
+            from rer_numba import storage
+
+            with self._refreshing:
+                if self._snapshot is snapshot:
+                    storage.read_overwritten(self)
+            snapshot = self._snapshot
+        return snapshot
 
     def solve_many(
         self,
@@ -483,13 +507,19 @@ class Repository:
             An argument of the whole batch cannot be used; the text names it.
         BatchInterrupted
             Ctrl-C. It is a KeyboardInterrupt, and its `batch` has what is done so far.
+        RepositoryFileError
+            The file was written over, instead of replaced, before or meanwhile.
         Exception
             What the iterable, `cancel`, `progress` or a filter of one's own class raises.
         """
         from rer_numba.batch.run import solve_many
 
         plan = self.checked_options(options, overrides), _limits(max_fails, time_limit)
-        return solve_many(self, requests, *plan, threads, reuse, progress, cancel)
+        self.whole_snapshot()
+        batch = solve_many(self, requests, *plan, threads, reuse, progress, cancel)
+        if self._snapshot.is_overwritten():
+            raise self._snapshot.overwritten_error()
+        return batch
 
     def solve_iter(
         self,
@@ -521,6 +551,7 @@ class Repository:
         from rer_numba.batch.run import solve_iter
 
         plan = self.checked_options(options, overrides), _limits(max_fails, time_limit)
+        self.whole_snapshot()
         return solve_iter(self, requests, *plan, threads, reuse)
 
 

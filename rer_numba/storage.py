@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rer_numba.progress import OnProgress
     from rer_numba.repository import Check, OnStale, Repository
     from rer_numba.schema import Tables
+    from rer_numba.views import Views
 
 OPTIONS = "rer.options"
 """Entry of a file's metadata: `SolveOptions.to_json` of what its solves use; absent where they are the defaults."""
@@ -179,6 +180,23 @@ def _read(path: str | os.PathLike[str], verify: Literal["once", "always", "never
     return generations.open_current(path, lambda file: (store.read(file, verify=verify), os.path.abspath(file)))
 
 
+def read_overwritten(repository: Repository) -> None:
+    """Map the file again, which somebody has written over, for a caller that sees to it that one thread does this.
+
+    Raises
+    ------
+    RepositoryFileError
+        It is half written, or was made of other paths.
+    OSError
+        It cannot be opened.
+    """
+    opened, file = _read(repository.path or str(repository.views.file), "once")
+    if not _is_about_the_same(repository, opened):
+        problem = "was written over with a repository of other paths while it was in use"
+        raise RepositoryCorruptError(file, problem, "open it again")
+    repository.adopt(opened, file)
+
+
 # -------------------------------------------------------------------------------------------------------------- refresh
 def refresh(
     repository: Repository,
@@ -268,7 +286,12 @@ def _written_since(repository: Repository) -> tuple[store.OpenedFile, str] | Non
     except FileNotFoundError:
         return None  # it was removed, and may be written again
     known = repository.metadata.get(store.METADATA_CHECKSUM)
-    return None if opened.metadata.get(store.METADATA_CHECKSUM) == known else (opened, file)
+    if opened.metadata.get(store.METADATA_CHECKSUM) != known:
+        return opened, file
+    origin = repository.views.origin
+    if origin is not None and origin.is_overwritten():
+        repository.use(opened.views)  # with the same; from now on this is how the file looks
+    return None
 
 
 def _is_about_the_same(repository: Repository, opened: store.OpenedFile) -> bool:
@@ -290,14 +313,14 @@ def _read_changed(
     if check == "frozen" and not force:
         return []
     freshness = Freshness(repository.tables, settings)
+    tables: Tables | Views = repository.views
     if force or freshness.other_location(repository.paths) is not None:
         tables = tables_of_paths(repository.paths, settings, processes=processes, on_progress=on_progress)
         names = sorted({*_family_names(repository.tables), *_family_names(tables)})
     else:
-        tables = repository.tables
         names = freshness.changed_families(check, lambda done, total: on_progress("looking at families", done, total))
         if names:
-            tables = read_again(tables, names, settings, processes=processes, on_progress=on_progress)
+            tables = read_again(repository.tables, names, settings, processes=processes, on_progress=on_progress)
     repository.use(tables, checked="strict" if force else check)
     return names
 

@@ -82,15 +82,15 @@ class Origin:
 
     def is_overwritten(self) -> bool:
         """Tell whether the file was written in place. Takes 2 us. Another file under its name is no harm."""
-        self._looked = time.monotonic_ns()
+        device, inode, size, modified_ns, changed_ns = self.identity
         try:
-            info = os.stat(self.path)
+            now = os.stat(self.path)
         except OSError:
             return False
-        device, inode, size, modified_ns, changed_ns = self.identity
-        if info.st_ino != inode or info.st_dev != device:
-            return False
-        return (info.st_size, info.st_mtime_ns, info.st_ctime_ns) != (size, modified_ns, changed_ns)
+        if now.st_mtime_ns != modified_ns or now.st_ctime_ns != changed_ns or now.st_size != size:
+            return now.st_ino == inode and now.st_dev == device
+        self._looked = time.monotonic_ns()
+        return False
 
     def was_overwritten(self) -> bool:
         """The same before a solve; what was asked a moment ago, after the last one, is not asked again."""
