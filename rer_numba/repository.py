@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PackageData
+from rer_numba.paths.trust import FILE, Given, Trust
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.snapshot import Snapshot
@@ -61,6 +62,10 @@ class Repository:
         What `solve` uses when it is told nothing else. May be set; `save` keeps them in the file.
     path_settings : PathSettings or None
         How the packages were found; None when they were handed in.
+    trust : Trust
+        Whose definitions may be run, see `open`.
+    refused : bool
+        Some were not, since they were read again: it is not saved.
     """
 
     def __init__(
@@ -80,6 +85,8 @@ class Repository:
         self.metadata: dict[str, str] = {}
         self.options = options or SolveOptions()
         self.path_settings = path_settings
+        self.trust = FILE
+        self.refused = False
         self._check = check
         self._on_stale = on_stale
         self._refreshing = Lock()
@@ -240,6 +247,7 @@ class Repository:
         check: Check = "strict",
         on_stale: OnStale = "refresh",
         verify: Literal["once", "always", "never"] = "once",
+        trust: Given = None,
     ) -> Repository:
         """Map a saved repository. Costs about a millisecond, whatever its size, and more when it is new to this user.
 
@@ -256,6 +264,11 @@ class Repository:
             (`StaleRepositoryWarning`), or end the solve in an error (`StaleRepositoryError`).
         verify : {"once", "always", "never"}
             Whether all checksums are looked at: once for each file and user, always, or never.
+        trust : "file", "rez" or sequence of path, optional
+            Whose package definitions may be run, where a solve or a refresh meets one that is not plain, or a late
+            requirement: those on the paths that the file names, those on rez's `packages_path`, or those at or below
+            these paths (none: an empty list). A solve that needs another one ends in an `UntrustedPathError`. Default:
+            "file"; with the check "frozen" solves run nothing.
 
         Raises
         ------
@@ -266,7 +279,7 @@ class Repository:
         ConfigurationError
             An option that is stored in it is unknown or cannot be used; the text names it and the file.
         ValueError
-            `check`, `on_stale` or `verify` is none of the above.
+            `check`, `on_stale`, `verify` or `trust` is none of the above.
         """
         from rer_numba import storage
 
@@ -276,7 +289,7 @@ class Repository:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
-        return storage.open_repository(cls, path, check, on_stale, verify)
+        return storage.open_repository(cls, path, check, on_stale, verify, trust=trust)
 
     def refresh(
         self,
@@ -320,7 +333,8 @@ class Repository:
     def __reduce__(self) -> tuple[Callable[..., Repository], tuple[Any, ...]]:
         if self.path is None or self.file is None or self.fingerprint is None:
             raise TypeError("a repository can be pickled once it is saved: call save(path) first")
-        return _reopen, (self.path, self.file, self.fingerprint, self.options, self._check, self._on_stale)
+        arguments = self.path, self.file, self.fingerprint, self.options, self._check, self._on_stale, self.trust
+        return _reopen, arguments
 
     def __repr__(self) -> str:
         views = self.views
@@ -411,6 +425,10 @@ class Repository:
             from rer_numba.late import solve_with_rez
 
             reason = str(result.failure_description)
+            try:
+                self.trust.require(self.paths, reason)
+            except RerError as error:
+                return _error(error)
             return solve_with_rez(merged, options, self.paths, self.path_settings, reason, limits)
         return result
 
@@ -569,12 +587,18 @@ def _error(error: Exception) -> SolveResult:
 
 
 def _reopen(
-    path: str, file: str, fingerprint: str, options: SolveOptions, check: Check, on_stale: OnStale
+    path: str,
+    file: str,
+    fingerprint: str,
+    options: SolveOptions,
+    check: Check,
+    on_stale: OnStale,
+    trust: Trust = FILE,
 ) -> Repository:
     from rer_numba import storage
 
     repository = storage.open_repository(Repository, path, check, on_stale, "once", file=file)
     if repository.fingerprint != fingerprint:
         raise RerError(f"{path} was written again since this repository was pickled: open it anew")
-    repository.options = options
+    repository.options, repository.trust = options, trust
     return repository

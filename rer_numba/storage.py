@@ -13,6 +13,7 @@ from rer_numba.errors import ConfigurationError, RepositoryCorruptError, Reposit
 from rer_numba.locks import LockLostError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
+from rer_numba.paths.trust import FILE, FROZEN, Given, Trust
 from rer_numba.tell import tell_once
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Refreshed(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------- the file
 def save(repository: Repository, path: str | os.PathLike[str]) -> None:
     """Write a repository to a file or a folder of generations, and remember where."""
+    if repository.refused:
+        raise RerError("this repository lacks packages whose definitions were not trusted: it is not saved for others")
     from rer_numba import generations
 
     require_target(path)
@@ -111,9 +114,11 @@ def open_repository(
     on_stale: OnStale,
     verify: Literal["once", "always", "never"],
     *,
+    trust: Given = None,
     file: str | None = None,
 ) -> Repository:
     """`Repository.open`; `file` is the generation wanted, if it is still there."""
+    trusted = Trust.of(trust, check)
     try:
         opened, found = _read(path if file is None else file, verify)
     except FileNotFoundError:  # that generation has been swept
@@ -131,6 +136,7 @@ def open_repository(
     )
     repository.path = os.path.abspath(path)
     repository.file, repository.fingerprint, repository.metadata = found, opened.fingerprint, opened.metadata
+    repository.trust = trusted
     return repository
 
 
@@ -245,7 +251,7 @@ def _refresh_file(
             else:
                 may_write = bool(save)
         families = _read_changed(repository, check, processes, _beating(lock, on_progress), force)
-        is_saved = bool(families) and may_write and lock is not None
+        is_saved = bool(families) and may_write and lock is not None and not repository.refused
         if is_saved and lock is not None:
             _write(repository, path, lock)
     return Refreshed(families, adopted, is_saved)
@@ -306,21 +312,28 @@ def _read_changed(
     """Read the changed families again, or all; give their names."""
     from rer_numba.paths.build import tables_of_paths
     from rer_numba.paths.freshness import Freshness
+    from rer_numba.paths.loaders import find_loader
     from rer_numba.paths.refresh import read_again
+    from rer_numba.paths.trust import TrustedLoader
 
     settings = repository.path_settings
     assert settings is not None
     if check == "frozen" and not force:
         return []
+    loader = TrustedLoader(find_loader(), FILE if repository.trust == FROZEN else repository.trust)
     freshness = Freshness(repository.tables, settings)
     tables: Tables | Views = repository.views
     if force or freshness.other_location(repository.paths) is not None:
-        tables = tables_of_paths(repository.paths, settings, processes=processes, on_progress=on_progress)
+        paths = repository.paths
+        tables = tables_of_paths(paths, settings, processes=processes, on_progress=on_progress, loader=loader)
         names = sorted({*_family_names(repository.tables), *_family_names(tables)})
     else:
         names = freshness.changed_families(check, lambda done, total: on_progress("looking at families", done, total))
         if names:
-            tables = read_again(repository.tables, names, settings, processes=processes, on_progress=on_progress)
+            tables = read_again(
+                repository.tables, names, settings, processes=processes, on_progress=on_progress, loader=loader
+            )
+    repository.refused = repository.refused or loader.refused
     repository.use(tables, checked="strict" if force else check)
     return names
 
