@@ -115,8 +115,10 @@ class AssembledSnapshot(Snapshot):
         """Where a package comes from."""
         name, version = self.name_of(package)
         views = self.views
-        state = views.package_inode[package], views.package_mtime[package], views.package_size[package]
-        return Found(name, version, self.path_of(package), self.reader.package_uri(package, name), state)
+        columns = views.package_inode, views.package_mtime, views.package_size, views.package_ctime
+        inode, mtime, size, ctime = (column[package] for column in columns)
+        uri = self.reader.package_uri(package, name)
+        return Found(name, version, self.path_of(package), uri, (inode, mtime, size, ctime))
 
     def with_error(self, packages: Iterable[int], error_type: str) -> list[tuple[int, BrokenValue]]:
         """Those of some packages that raise an error of a type, in themselves or in a variant, and that error."""

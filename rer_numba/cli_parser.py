@@ -164,6 +164,7 @@ def _add_refresh(commands: Any) -> None:
     )
     _add_file(command)
     command.add_argument("--check", choices=("strict", "release"), default="strict", help=_CHECK_HELP)
+    command.add_argument("--force", action="store_true", help="read all families again, whatever their files look like")
     _add_processes(command)
     _add_json(command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import shlex
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Unsolved requests that are named."""
+_MAX_LINE = 16 << 20
+"""Characters."""
 
 
 def solve_many(arguments: argparse.Namespace) -> int:
@@ -35,7 +38,7 @@ def solve_many(arguments: argparse.Namespace) -> int:
     with _opened(arguments.file) as file, facts_only():
         try:
             batch = repository.solve_many(
-                read_requests(file),
+                read_requests(_lines(file, arguments.file)),
                 options,
                 threads=arguments.threads,
                 max_fails=arguments.max_fails,
@@ -115,6 +118,14 @@ def _opened(path: str) -> Iterator[TextIO]:
         return
     with open(path, encoding="utf-8") as file:
         yield file
+
+
+def _lines(file: TextIO, path: str) -> Iterator[str]:
+    """The lines of a file. Raises OSError for one without end, such as that of a device."""
+    while line := file.readline(_MAX_LINE + 1):
+        if len(line) > _MAX_LINE:
+            raise OSError(errno.EFBIG, f"has a line of more than {_MAX_LINE >> 20} MiB", path)
+        yield line
 
 
 # -------------------------------------------------------------------------------------------------------------- answers

@@ -48,7 +48,9 @@ def refresh(arguments: argparse.Namespace) -> int:
         problem = "was not encoded from package folders, so there is nothing to compare it with"
         raise RepositoryFileError(arguments.repository, problem, "encode it again with `rer-numba encode`")
     with Progress() as progress, facts_only():
-        done = repository.refresh(check=arguments.check, processes=arguments.processes, progress=progress.show)
+        done = repository.refresh(
+            check=arguments.check, force=arguments.force, processes=arguments.processes, progress=progress.show
+        )
     facts = {
         "file": repository.file,
         "fingerprint": repository.fingerprint,

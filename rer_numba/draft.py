@@ -30,14 +30,15 @@ class Source(NamedTuple):
     ----------
     location : int
         Number of the path.
-    inode, mtime, size : int
-        Of the file.
+    inode, mtime, size, ctime : int
+        Of the file, see `rer_numba.paths.states.FileState`.
     """
 
     location: int
     inode: int
     mtime: int
     size: int
+    ctime: int = NONE
 
 
 NOWHERE = Source(NONE, NONE, NONE, NONE)

@@ -126,7 +126,7 @@ class _Columns:
             "package_uri_text": [texts[text] for text in found["uri_text"]],
             "package_uri_tail_text": [texts[text] for text in found["uri_tail_text"]],
             **{f"package_{name}": found[name] for name in ("timestamp", "timestamp_error", "error")},
-            **{f"package_{name}": found[name] for name in ("inode", "mtime", "size")},
+            **{f"package_{name}": found[name] for name in ("inode", "mtime", "size", "ctime")},
             "package_location": [self._paths.add(location) for location in found["location"]],
             "given": found["given"],
         }
@@ -147,6 +147,7 @@ class _Columns:
             columns[f"{table}_inode"] = [state.inode for state in found]
             columns[f"{table}_mtime"] = [state.mtime_ns for state in found]
             columns[f"{table}_size"] = [state.size for state in found]
+            columns[f"{table}_ctime"] = [state.ctime_ns for state in found]
         return columns | _strings("source_text", (text.encode("utf-8", "surrogatepass") for text in texts))
 
     # --- requirements

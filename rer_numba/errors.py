@@ -148,6 +148,29 @@ class NeedsRezError(RerError):
         return f"{self.path}: {self.reason}, so only rez can read it; {self.remedy}, and encode again"
 
 
+class UntrustedPathError(RerError):
+    """Something would have to be run that lies where nobody said that it may be.
+
+    Parameters
+    ----------
+    path : str
+        A definition file, or a path that is searched.
+    reason : str
+        Why it would be run.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.reason}, so it would have to be run, and it does not lie below a trusted path; "
+            "open the repository with trust=[...] if it may"
+        )
+
+
 class StaleRepositoryError(RerError):
     """The package folders have changed since the repository was encoded.
 

@@ -100,7 +100,7 @@ class Explainer:
         family = int(work.scope_family[position])
         if work.slot_kind[slot] == state.SLICE:
             packages = dict.fromkeys(self.reader.variant_package(variant) for variant in self.slice_variants(position))
-            versions = [Version(self.reader.package_version(package)) for package in packages]
+            versions = [self.reader.version_of(package) for package in packages]
             return Requirement.construct(self._name(family), VersionRange.from_versions(versions))
         return self.ephemeral(position)
 
@@ -180,7 +180,7 @@ class Explainer:
             found.append(
                 Reduction(
                     self._name(family),
-                    Version(self.reader.package_version(package)),
+                    self.reader.version_of(package),
                     self.reader.variant_index(variant),
                     dependency,
                     conflicting,

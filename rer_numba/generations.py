@@ -39,11 +39,13 @@ import re
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO, NamedTuple, TypeVar
 
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
 from rer_numba.locks import Lock, remove_file, writer_lock
-from rer_numba.publish import replace_file, sweep_temporary
+from rer_numba.plain_files import NotPlainFileError, open_plain, read_handle, require_size
+from rer_numba.publish import replace_file, require_replaceable, sweep_temporary
 from rer_numba.tell import warn_once
 from rer_numba.user_cache import renew_date
 
@@ -54,6 +56,10 @@ ENCODE = "make one with `rer-numba encode`"
 
 _NAME = re.compile(r"[0-9a-f]{16,64}(?:[-_.][0-9a-f]{1,64})*")
 _MAX_NAME = 150
+_MAX_POINTER = 16 << 20
+"""Bytes; a generation takes 75."""
+_BEING_WRITTEN = 2.0
+"""Seconds since its last change in which half a pointer may be one that is being copied."""
 _TRIES = 20
 _GONE = {errno.ENOENT, getattr(errno, "ESTALE", errno.ENOENT)}
 """What opening or reading a file says that another process has just removed; ESTALE on NFS."""
@@ -146,26 +152,48 @@ def open_current(folder: str | os.PathLike[str], opener: Callable[[str], T]) -> 
 
 def _read_pointer(folder: str | os.PathLike[str]) -> Pointer | None:
     """What the pointer says, or None if there is none."""
-    left = _TRIES
-    while True:
+    for left in range(_TRIES - 1, -1, -1):
         try:
-            with open(os.path.join(folder, POINTER), "rb") as file:
-                return _parse(folder, file.read())
+            return _parse(folder, *_read_file(os.path.join(folder, POINTER)))
         except FileNotFoundError:
             return None
+        except _HalfPointerError as error:
+            if not left:
+                raise error.damage from None
         except OSError as error:
+            if isinstance(error, NotPlainFileError) or error.errno == errno.EFBIG:
+                raise _damaged(folder, str(error.strerror), "remove it, and encode the repository again") from None
             # replaced while it is read; Windows has no better word for that
             passing = error.errno in _GONE or (os.name == "nt" and isinstance(error, PermissionError))
-            left -= 1
             if not passing or not left:
                 raise
         time.sleep(0.01)
+    raise AssertionError("the last try raises")
 
 
-def _parse(folder: str | os.PathLike[str], data: bytes) -> Pointer:
+class _HalfPointerError(Exception):
+    """A pointer that makes no sense, and was changed so shortly ago that somebody may be copying one over it."""
+
+    def __init__(self, damage: RepositoryCorruptError) -> None:
+        super().__init__(damage)
+        self.damage = damage
+
+
+def _read_file(path: str) -> tuple[bytes, float]:
+    """The content of a pointer, and when it was written."""
+    handle, info = open_plain(path)
+    try:
+        require_size(path, info.st_size, _MAX_POINTER)
+        return read_handle(handle, path, _MAX_POINTER, info.st_size), info.st_mtime
+    finally:
+        os.close(handle)
+
+
+def _parse(folder: str | os.PathLike[str], data: bytes, written: float) -> Pointer:
     current, *lines = data.decode("utf-8", "replace").splitlines() or [""]
     if not _is_generation(current.strip()):
-        raise _damaged(folder, f"names {current[:80]!r}, which is no generation")
+        damage = _damaged(folder, f"names {current[:80]!r}, which is no generation")
+        raise _HalfPointerError(damage) if abs(time.time() - written) < _BEING_WRITTEN else damage
     superseded = {}
     for line in lines:  # a line that cannot be read is made anew by the next writer
         name, _, since = line.strip().rpartition(" ")
@@ -174,8 +202,10 @@ def _parse(folder: str | os.PathLike[str], data: bytes) -> Pointer:
     return Pointer(current.strip(), superseded)
 
 
-def _damaged(folder: str | os.PathLike[str], problem: str) -> RepositoryCorruptError:
-    remedy = "write the name of a generation that is there into its first line, or encode the repository again"
+_BY_HAND = "write the name of a generation that is there into its first line, or encode the repository again"
+
+
+def _damaged(folder: str | os.PathLike[str], problem: str, remedy: str = _BY_HAND) -> RepositoryCorruptError:
     return RepositoryCorruptError(os.path.join(folder, POINTER), problem, remedy)
 
 
@@ -192,6 +222,7 @@ def publish(
     name: str,
     fill: Callable[[BinaryIO], None],
     *,
+    lock: Lock | None = None,
     keep_seconds: float | None = None,
 ) -> str:
     """Write a generation, make it the current one, and remove those that were superseded long ago.
@@ -205,6 +236,8 @@ def publish(
         ``_`` or ``.``. A whole file of this name is not written again.
     fill : callable
         Writes the content into the open file it is given.
+    lock : Lock, optional
+        That of the folder. Who has lost it does not switch to an older generation.
     keep_seconds : float, optional
         As for `sweep`.
 
@@ -220,20 +253,30 @@ def publish(
     OSError
         Writing failed; what was current still is.
     RepositoryFileError
-        The pointer cannot be replaced; on Windows, since some process keeps it open.
+        The pointer cannot be replaced: it is no file; on Windows, since some process keeps it open.
+    LockLostError
+        The lock is held by another process; what was current still is.
+
+    Notes
+    -----
+    A new generation may be read by those who may read the pointer, whatever the umask: it takes over its permissions.
     """
     file_name = f"{name}{SUFFIX}"
     if not _is_generation(file_name):
         raise ValueError(f"{name!r} cannot be the name of a generation: it must be made of hexadecimal digits")
     folder = os.fspath(folder)
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, file_name)
+    path, pointer = os.path.join(folder, file_name), os.path.join(folder, POINTER)
+    require_replaceable(pointer)
+    mode = None
+    with suppress(OSError):
+        mode = os.stat(pointer).st_mode & 0o777
     for _ in range(_TRIES):
         if _is_whole(path):
             renew_date(path)  # a sweep without the lock lets it live
         else:
-            replace_file(path, fill)
-        _switch(folder, file_name)
+            replace_file(path, fill, mode=mode)
+        _switch(folder, file_name, lock)
         if os.path.exists(path):  # else a sweep without the lock had looked just before
             break
     sweep(folder, keep_seconds=keep_seconds)
@@ -251,7 +294,7 @@ def _is_whole(path: str) -> bool:
     return True
 
 
-def _switch(folder: str, file_name: str) -> None:
+def _switch(folder: str, file_name: str, lock: Lock | None) -> None:
     """Make the pointer name a generation, and all others superseded ones."""
     known: dict[str, float] = {}
     try:
@@ -263,7 +306,7 @@ def _switch(folder: str, file_name: str) -> None:
     others = sorted(name for name in os.listdir(folder) if _is_generation(name) and name != file_name)
     # a time in the future was written by a clock that was wrong
     text = Pointer(file_name, {name: min(known.get(name, now), now) for name in others}).text()
-    replace_file(os.path.join(folder, POINTER), lambda file: _write_text(file, text))
+    replace_file(os.path.join(folder, POINTER), lambda file: _write_text(file, text), lock=lock)
 
 
 def _write_text(file: BinaryIO, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 from rer_numba.errors import RerError
 from rer_numba.packages import PackageData
 from rer_numba.paths.static_package import NotPlainError, StaticPackage, check_text
+from rer_numba.plain_files import read_bounded, require_size
+
+_MAX_BYTES = 1 << 30
+"""Of the file, and of what is packed in it."""
 
 
 class JsonPackagesError(RerError):
@@ -53,7 +58,7 @@ def read_json(path: str) -> list[PackageData]:
     JsonPackagesError
         Something in it cannot be used; all of it is told.
     OSError
-        The file cannot be opened.
+        The file cannot be read; EFBIG: it is larger than 1 GiB.
     """
     packages, problems = [], []
     for n, item in enumerate(_items(path)):
@@ -68,16 +73,22 @@ def read_json(path: str) -> list[PackageData]:
 
 def _items(path: str) -> list[Any]:
     """The list in a file."""
-    with open(path, "rb") as file:
-        raw = file.read()
+    raw = read_bounded(path, _MAX_BYTES)
     try:
-        data = json.loads(gzip.decompress(raw) if path.endswith(".gz") else raw)
+        data = json.loads(_unpacked(path, raw) if path.endswith(".gz") else raw)
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise JsonPackagesError(path, [f"is not JSON ({error})"]) from None
     items = data.get("packages") if isinstance(data, dict) else data
     if not isinstance(items, list):
         raise JsonPackagesError(path, ["has no list of packages"])
     return items
+
+
+def _unpacked(path: str, raw: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+        data = packed.read(_MAX_BYTES + 1)
+    require_size(path, len(data), _MAX_BYTES)
+    return data
 
 
 def _named(item: Any) -> str:

@@ -288,7 +288,7 @@ class _Linker:
     def _source_columns(self, sources: Sources | None) -> dict[str, object]:
         if sources is None:
             return {column.name: [] for column in schema.COLUMNS if column.source}
-        packages = {name: self.facts.packages[name] for name in ("location", "inode", "mtime", "size")}
+        packages = {name: self.facts.packages[name] for name in ("location", "inode", "mtime", "size", "ctime")}
         return {
             **{f"package_{name}": column for name, column in packages.items()},
             **sources.columns(),

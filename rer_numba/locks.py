@@ -6,7 +6,8 @@ while it works. A lock whose owner died is taken over: at once when the owner wa
 some time without a beat.
 
 A lock is advice. It keeps two processes from doing the same work; what they write appears whole or not at all without
-it, so losing one, or breaking a live one, costs work and nothing else.
+it. Who was suspended for so long that the lock was taken over would publish old content over new: so a writer asks
+`Lock.require_held` right before its file takes the name.
 """
 
 import os
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 from rer_numba.errors import RerError
-from rer_numba.user_cache import NO_WAIT, OPEN_FLAGS, renew_date
+from rer_numba.user_cache import NO_WAIT, OPEN_FLAGS, renew_date, set_mode
 
 DEAD_AFTER: Final = 600.0
 """Seconds without a beat, by the clock, after which a lock met for the first time is dead."""
@@ -132,6 +133,7 @@ def claim_lock(path: str) -> "Lock | None":
 def _write_new(path: str, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o644)
     try:
+        set_mode(handle, 0o644)  # who cannot read whose lock it is would take it for one without an owner
         os.write(handle, text.encode("ascii", "replace"))
     except OSError:
         remove_file(path)
@@ -184,6 +186,11 @@ class Lock:
     def is_held(self) -> bool:
         """Tell whether the lock is still ours: after a long pause, another process may have taken it over."""
         return read_lock(self.path) == self._text
+
+    def require_held(self) -> None:
+        """Raise LockLostError unless the lock is still ours."""
+        if not self.is_held():
+            raise LockLostError(self.path)
 
     def release(self) -> None:
         """Remove the file, unless another process took it over."""
@@ -292,6 +299,26 @@ class LockedError(RerError):
         return (
             f"{self.path}: {describe_owner(self.host, self.pid)} is writing; "
             "wait for it, or remove this file if that process is gone"
+        )
+
+
+class LockLostError(RerError):
+    """A lock was taken over while its owner was suspended, so the owner must not write any more.
+
+    Parameters
+    ----------
+    path : str
+        The lock file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: this process was suspended for so long that another one took the lock; nothing was written, "
+            "so do it again"
         )
 
 

@@ -27,6 +27,7 @@ PACKAGE_FACTS: dict[str, tuple[str, str]] = {
     "inode": ("int64", ""),
     "mtime": ("int64", ""),
     "size": ("int64", ""),
+    "ctime": ("int64", ""),
 }
 
 

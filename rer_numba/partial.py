@@ -111,15 +111,15 @@ class Found(NamedTuple):
     path : int
         Number of the path it lies on.
     uri : str
-    state : (int, int, int)
-        Inode, time of change and size of its definition file.
+    state : tuple of int
+        Of its definition file, as a `FileState`.
     """
 
     name: str
     version: str
     path: int
     uri: str
-    state: tuple[int, int, int]
+    state: tuple[int, int, int, int]
 
 
 class Finder(Protocol):
@@ -325,7 +325,7 @@ class Partial:
     def _add(self, package: PackageData, listed: Listed, given: int) -> None:
         from rer_numba.draft import Source
 
-        state = (NONE, NONE, NONE) if listed.state is None else listed.state
+        state = (NONE, NONE, NONE, NONE) if listed.state is None else listed.state
         self._draft.add(package, given, Source(listed.path, *state))
 
     def read_version(self, name: str, version: str) -> bool:

@@ -350,6 +350,33 @@ def _check_masks(
     return None if wrong is None else f"{what} mask {wrong} (of those with words) has bits beyond the variants"
 
 
+def _check_texts(tables: Tables) -> str | None:
+    """Each string is UTF-8, but may hold half characters (lone surrogates), as names of files do."""
+    for pool in ("text", "source_text"):
+        data, offsets = getattr(tables, f"{pool}_bytes"), getattr(tables, f"{pool}_offsets")
+        try:
+            data.tobytes().decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            return f"{pool}_bytes is no UTF-8 at byte {error.start}"
+        starts = offsets[1:-1]
+        starts = starts[starts < len(data)]
+        wrong = _first(data.take(starts) & 0xC0 == 0x80)
+        if wrong is not None:
+            return f"{pool} {wrong + 1} begins within a character"
+    return None
+
+
+def _check_uri_tails(tables: Tables) -> str | None:
+    """The second part of a uri begins with the separator."""
+    rows = tables.package_uri_tail_text
+    rows = rows[rows != NONE]
+    starts = tables.text_offsets.take(rows)
+    is_empty = tables.text_offsets.take(rows + 1) == starts
+    first = tables.text_bytes.take(np.where(is_empty, 0, starts)) if len(rows) else rows
+    wrong = _first(is_empty | ~np.isin(first, (ord("/"), ord("\\"))))
+    return None if wrong is None else f"a uri ends in text {rows[wrong]}, which begins with no separator"
+
+
 def _check_location_folders(tables: Tables) -> str | None:
     """The first folders are the locations, in order."""
     n = len(tables.location_text)
@@ -360,6 +387,7 @@ def _check_location_folders(tables: Tables) -> str | None:
 
 
 FACT_CHECKS: tuple[Check, ...] = (
+    _check_texts,
     _check_version_keys,
     _check_range_sizes,
     _check_range_order,
@@ -376,6 +404,7 @@ FACT_CHECKS: tuple[Check, ...] = (
     _check_broken_flags,
     _check_requirement_range,
     _check_requirement_mask,
+    _check_uri_tails,
     _check_location_folders,
 )
 # these also hold for the building set

@@ -1,5 +1,7 @@
 """Replaces a file in one step: readers see the old one or the new one, whatever happens in between.
 
+Only files are replaced. A device, a pipe or a socket keeps its place: it is written into (`write_out`) or refused.
+
 The new content goes into a temporary file in the same folder, reaches the disk, and only then takes the name. A process
 that is killed in between leaves its temporary file behind. The next one that replaces the same file removes it: at once
 when the dead process ran on the same host, else after an hour.
@@ -8,19 +10,71 @@ when the dead process ran on the same host, else after an hour.
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import stat
 import time
 from collections.abc import Callable
 from typing import BinaryIO
 
 from rer_numba.errors import RepositoryFileError
-from rer_numba.locks import is_litter, target_of_temporary, temporary_name
+from rer_numba.locks import Lock, is_litter, target_of_temporary, temporary_name
+from rer_numba.plain_files import kind_of
 
 _PATIENCE = 2.0
 """Windows: seconds to wait for those who have the old file open just now."""
 
 
-def replace_file(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None]) -> None:
+def write_out(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None]) -> None:
+    """Write where a user wants something: `replace_file`, or into what is there if that is a pipe or a device.
+
+    What is written to a pipe is made in memory first, since `fill` may ask for its place in the file.
+
+    Raises
+    ------
+    As `replace_file`. A pipe without a reader waits for one.
+    """
+    if not _is_stream(path):
+        replace_file(path, fill)
+        return
+    content = io.BytesIO()
+    fill(content)
+    try:
+        with open(path, "wb", buffering=0) as file:
+            view = content.getbuffer()
+            while view:
+                view = view[file.write(view) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path leads to something that is written into: no file, or one that this process has open."""
+    if os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/")):
+        return os.path.exists(path)
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def require_replaceable(path: str | os.PathLike[str]) -> None:
+    """Raise RepositoryFileError if something else than a file has the name; what is not there may come."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise RepositoryFileError(path, f"is {kind_of(mode)}, which is not replaced", "write to another name")
+
+
+def replace_file(
+    path: str | os.PathLike[str], fill: Callable[[BinaryIO], None], *, lock: Lock | None = None, mode: int | None = None
+) -> None:
     """Write a file by `fill`, then give it the name `path`.
 
     Parameters
@@ -30,14 +84,23 @@ def replace_file(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None])
         the old one.
     fill : callable
         Writes the content into the open file it is given.
+    lock : Lock, optional
+        Under which it is written. Asked for right before the file gets its name: a process that was suspended for long
+        has lost it, and what it would write is older than what is there.
+    mode : int, optional
+        Permissions of the new file where there is no old one; default: by the umask.
 
     Raises
     ------
     OSError
         With `path` as its file name. The old file is unchanged and nothing is left behind.
     RepositoryFileError
-        The old file may not be replaced; on Windows, since some process has it open.
+        The old file may not be replaced: it is none, but a device or a pipe; on Windows, since some process has it
+        open.
+    LockLostError
+        The lock is held by another process.
     """
+    require_replaceable(path)
     target = os.path.realpath(path)
     folder, name = os.path.split(target)
     sweep_temporary(folder, {name, f"{name}.lock"}.__contains__)
@@ -45,7 +108,9 @@ def replace_file(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None])
     try:
         try:
             _write_through(temporary, fill)
-            _keep_permissions(target, temporary)
+            _set_permissions(target, temporary, mode)
+            if lock is not None:
+                lock.require_held()
             _rename(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -74,9 +139,12 @@ def _write_through(path: str, fill: Callable[[BinaryIO], None]) -> None:
         os.fsync(file.fileno())
 
 
-def _keep_permissions(old: str, new: str) -> None:
-    with contextlib.suppress(OSError):  # there is no old file, or its folder knows no permissions
-        os.chmod(new, os.stat(old).st_mode & 0o777)
+def _set_permissions(old: str, new: str, mode: int | None) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(old).st_mode & 0o777
+    if mode is not None:
+        with contextlib.suppress(OSError):  # a file system that knows no permissions
+            os.chmod(new, mode)
 
 
 def _rename(temporary: str, target: str) -> None:

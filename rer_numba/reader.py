@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from rer_numba import schema
+from rer_numba.errors import PackageRequestError, RepositoryCorruptError, VersionError
 from rer_numba.requests import REMEMBERED, Lookup
 from rer_numba.requirements import Requirement
-from rer_numba.schema import CUT_INF, CUT_SHIFT, NONE, Tables
+from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, NONE, Tables
 from rer_numba.uris import join_uri
 from rer_numba.version_order import Bound, Cut, Version
 from rer_numba.versions import VersionRange
@@ -81,6 +82,27 @@ class Reader(Lookup):
         """The version as the package spells it."""
         return self.text(self._tables.package_version_text[package])
 
+    def version_of(self, package: int) -> Version:
+        """The version of a package. Raises RepositoryCorruptError as `as_version`."""
+        return self.as_version(self.package_version(package))
+
+    def as_version(self, text: str) -> Version:
+        """Read a text that the tables give for a version.
+
+        Raises
+        ------
+        RepositoryCorruptError
+            It is none: somebody has forged the file.
+        """
+        try:
+            return Version(text)
+        except VersionError as error:
+            raise self._forged(error) from None
+
+    def _forged(self, error: object) -> RepositoryCorruptError:
+        path = self._tables.file or "<repository>"
+        return RepositoryCorruptError(path, f"is damaged: {error}", "encode it again with `rer-numba encode`")
+
     def package_uri(self, package: int, name: str) -> str:
         """The uri it was handed in with, or one made of its name and version."""
         head = self._tables.package_uri_text[package]
@@ -146,11 +168,24 @@ class Reader(Lookup):
 
     def _requirement(self, row: int) -> Requirement:
         text = self.requirement_text(row)
-        requirement = Requirement(text)
+        try:
+            requirement = Requirement(text)
+        except (VersionError, PackageRequestError) as error:
+            raise self._forged(error) from None
+        self._require_fit(row, requirement)
         if str(requirement) == text:
             return requirement
         # a merged range can hold intervals that touch, which reading its text again would join
         return requirement.with_range(self._range(self._tables.requirement_range[row]))
+
+    def _require_fit(self, row: int, requirement: Requirement) -> None:
+        """Raise RepositoryCorruptError if the text of a requirement says something else than its numbers."""
+        tables = self._tables
+        name = self.family_name(tables.requirement_family[row])
+        has_range = tables.requirement_range[row] != NONE
+        is_conflict = bool(tables.requirement_flags[row] & CONFLICT)
+        if (requirement.name, requirement.range is not None, requirement.conflict) != (name, has_range, is_conflict):
+            raise self._forged(f"requirement {row} reads {requirement}, which it is not")
 
     def _range(self, row: int) -> VersionRange:
         start, end = self._tables.range_offsets[row : row + 2]
@@ -160,10 +195,13 @@ class Reader(Lookup):
 
     def range_of_cuts(self, cuts: list[int], unseen: dict[int, Version]) -> VersionRange:
         """The range with these cuts; `unseen` are the versions that came with the request."""
-        return VersionRange.from_bounds(
-            Bound(self._cut(lower, unseen), self._cut(upper, unseen))
-            for lower, upper in zip(cuts[::2], cuts[1::2], strict=True)
-        )
+        try:
+            return VersionRange.from_bounds(
+                Bound(self._cut(lower, unseen), self._cut(upper, unseen))
+                for lower, upper in zip(cuts[::2], cuts[1::2], strict=True)
+            )
+        except VersionError as error:  # the versions are not in the order of their ranks
+            raise self._forged(error) from None
 
     def _cut(self, cut: int, unseen: dict[int, Version]) -> Cut:
         if cut == CUT_INF:
@@ -171,4 +209,4 @@ class Reader(Lookup):
         before = cut & ~1
         if before & ((1 << CUT_SHIFT) - 1):
             return Cut(unseen[before], bool(cut & 1))
-        return Cut(Version(self.text(self._tables.version_text[before >> CUT_SHIFT])), bool(cut & 1))
+        return Cut(self.as_version(self.text(self._tables.version_text[before >> CUT_SHIFT])), bool(cut & 1))

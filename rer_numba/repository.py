@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PROCESS, PackageData
+from rer_numba.paths.trust import FILE, Given, Trust
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
 from rer_numba.snapshot import Snapshot
+from rer_numba.views import views_of
 
 if TYPE_CHECKING:
     from threading import Event
@@ -61,6 +63,10 @@ class Repository:
         What `solve` uses when it is told nothing else. May be set; `save` keeps them in the file.
     path_settings : PathSettings or None
         How the packages were found; None when they were handed in.
+    trust : Trust
+        Whose definitions may be run, see `open`.
+    refused : bool
+        Some were not, since they were read again: it is not saved.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class Repository:
         self.metadata: dict[str, str] = {}
         self.options = options or SolveOptions()
         self.path_settings = path_settings
+        self.trust = FILE
+        self.refused = False
         self._check = check
         self._on_stale = on_stale
         self._refreshing = Lock()
@@ -97,6 +105,8 @@ class Repository:
 
     def _snapshot_of(self, tables: Tables | Views, checked: Check = "frozen") -> Snapshot:
         """Tables to solve from; `checked` is how they have been compared with the folders just now."""
+        tables = views_of(tables)
+        tables.file = tables.file or self.file
         if self.path_settings is None or self._check == "frozen" or checked in ("strict", self._check):
             return Snapshot(tables)
         from rer_numba.paths.guard import Guard
@@ -238,6 +248,7 @@ class Repository:
         check: Check = "strict",
         on_stale: OnStale = "refresh",
         verify: Literal["once", "always", "never"] = "once",
+        trust: Given = None,
     ) -> Repository:
         """Map a saved repository. Costs about a millisecond, whatever its size, and more when it is new to this user.
 
@@ -254,6 +265,11 @@ class Repository:
             (`StaleRepositoryWarning`), or end the solve in an error (`StaleRepositoryError`).
         verify : {"once", "always", "never"}
             Whether all checksums are looked at: once for each file and user, always, or never.
+        trust : "file", "rez" or sequence of path, optional
+            Whose package definitions may be run, where a solve or a refresh meets one that is not plain, or a late
+            requirement: those on the paths that the file names, those on rez's `packages_path`, or those at or below
+            these paths (none: an empty list). A solve that needs another one ends in an `UntrustedPathError`. Default:
+            "file"; with the check "frozen" solves run nothing.
 
         Raises
         ------
@@ -264,7 +280,7 @@ class Repository:
         ConfigurationError
             An option that is stored in it is unknown or cannot be used; the text names it and the file.
         ValueError
-            `check`, `on_stale` or `verify` is none of the above.
+            `check`, `on_stale`, `verify` or `trust` is none of the above.
         """
         from rer_numba import storage
 
@@ -274,13 +290,14 @@ class Repository:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
-        return storage.open_repository(cls, path, check, on_stale, verify)
+        return storage.open_repository(cls, path, check, on_stale, verify, trust=trust)
 
     def refresh(
         self,
         *,
         check: Check = "strict",
         save: bool | None = None,
+        force: bool = False,
         processes: int | None = None,
         progress: bool | OnProgress = False,
     ) -> Refreshed:
@@ -293,6 +310,9 @@ class Repository:
         save : bool, optional
             Write the new content to `path`. Default: if it was saved or opened, and may be written. Several processes
             do not do the same work: who comes second takes what the first one has written.
+        force : bool
+            Read all families again, whatever their files look like; `check` has no meaning then. For what leaves no
+            trace in times and sizes: a module that package files import, a file system that keeps no times.
         processes, progress
             As for `from_paths`.
 
@@ -309,12 +329,13 @@ class Repository:
         from rer_numba.progress import reported
 
         with self._refreshing, reported(progress) as on_progress:
-            return storage.refresh(self, check, save, processes, on_progress)
+            return storage.refresh(self, check, save, processes, on_progress, force=force)
 
     def __reduce__(self) -> tuple[Callable[..., Repository], tuple[Any, ...]]:
         if self.path is None or self.file is None or self.fingerprint is None:
             raise TypeError("a repository can be pickled once it is saved: call save(path) first")
-        return _reopen, (self.path, self.file, self.fingerprint, self.options, self._check, self._on_stale)
+        arguments = self.path, self.file, self.fingerprint, self.options, self._check, self._on_stale, self.trust
+        return _reopen, arguments
 
     def __repr__(self) -> str:
         views = self.views
@@ -405,6 +426,10 @@ class Repository:
             from rer_numba.late import solve_with_rez
 
             reason = str(result.failure_description)
+            try:
+                self.trust.require(self.paths, reason)
+            except RerError as error:
+                return _error(error)
             return solve_with_rez(merged, options, self.paths, self.path_settings, reason, limits)
         return result
 
@@ -413,8 +438,14 @@ class Repository:
     ) -> SolveResult:
         """Solve, again when something that was touched had to be read again."""
         for _ in range(_TRIES):
-            snapshot = self._snapshot
+            try:
+                snapshot = self.whole_snapshot()
+            except (OSError, RerError) as error:
+                return _error(error)
             result, stale_path = snapshot.solve(merged, options, self.paths, limits, signal)
+            if snapshot.is_overwritten():  # the answer is that of a mixture
+                result = _error(snapshot.overwritten_error())
+                continue
             if stale_path is None:
                 return result
             if self._on_stale == "warn":
@@ -432,6 +463,24 @@ class Repository:
             except (OSError, RerError) as error:
                 return _error(error)
         return result
+
+    def whole_snapshot(self) -> Snapshot:
+        """What to solve from now. The file is read again if somebody has written over it, instead of replacing it.
+
+        Raises
+        ------
+        OSError, RepositoryFileError
+            It is no repository of the same packages any more, or half of one.
+        """
+        snapshot = self._snapshot
+        if snapshot.was_overwritten():
+            from rer_numba import storage
+
+            with self._refreshing:
+                if self._snapshot is snapshot:
+                    storage.read_overwritten(self)
+            snapshot = self._snapshot
+        return snapshot
 
     def solve_many(
         self,
@@ -477,13 +526,19 @@ class Repository:
             An argument of the whole batch cannot be used; the text names it.
         BatchInterrupted
             Ctrl-C. It is a KeyboardInterrupt, and its `batch` has what is done so far.
+        RepositoryFileError
+            The file was written over, instead of replaced, before or meanwhile.
         Exception
             What the iterable, `cancel`, `progress` or a filter of one's own class raises.
         """
         from rer_numba.batch.run import solve_many
 
         plan = self.checked_options(options, overrides), _limits(max_fails, time_limit)
-        return solve_many(self, requests, *plan, threads, reuse, progress, cancel)
+        self.whole_snapshot()
+        batch = solve_many(self, requests, *plan, threads, reuse, progress, cancel)
+        if self._snapshot.is_overwritten():
+            raise self._snapshot.overwritten_error()
+        return batch
 
     def solve_iter(
         self,
@@ -515,6 +570,7 @@ class Repository:
         from rer_numba.batch.run import solve_iter
 
         plan = self.checked_options(options, overrides), _limits(max_fails, time_limit)
+        self.whole_snapshot()
         return solve_iter(self, requests, *plan, threads, reuse)
 
 
@@ -532,12 +588,18 @@ def _error(error: Exception) -> SolveResult:
 
 
 def _reopen(
-    path: str, file: str, fingerprint: str, options: SolveOptions, check: Check, on_stale: OnStale
+    path: str,
+    file: str,
+    fingerprint: str,
+    options: SolveOptions,
+    check: Check,
+    on_stale: OnStale,
+    trust: Trust = FILE,
 ) -> Repository:
     from rer_numba import storage
 
     repository = storage.open_repository(Repository, path, check, on_stale, "once", file=file)
     if repository.fingerprint != fingerprint:
         raise RerError(f"{path} was written again since this repository was pickled: open it anew")
-    repository.options = options
+    repository.options, repository.trust = options, trust
     return repository

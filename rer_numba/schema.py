@@ -339,6 +339,7 @@ _REQUIRES = (
 
 
 _SOURCE: dict[str, Any] = {"kernel": False, "source": True}
+_CTIME = "inode's time of change in nanoseconds; -1 when it is not known."
 _SOURCES = (
     # where the packages came from, and what tells whether they are still the same; with a pool of texts of its own, so
     # that what the packages say does not depend on where they lie
@@ -349,6 +350,7 @@ _SOURCES = (
     _c("package_inode", "int64", "package", "Of its definition file; -1 when there was none.", **_SOURCE),
     _c("package_mtime", "int64", "package", "The file's time of change in nanoseconds.", **_SOURCE),
     _c("package_size", "int64", "package", "The file's size in bytes.", **_SOURCE),
+    _c("package_ctime", "int64", "package", f"The {_CTIME}", **_SOURCE),
     # a location itself, the folder of a family in it, or the file that holds all versions of a family
     _c("folder_location", "int32", "folder", "The location it lies in.", refers="location", **_SOURCE),
     _c("folder_name_text", "int32", "folder", "The family; empty for the location.", refers="source_text", **_SOURCE),
@@ -356,12 +358,14 @@ _SOURCES = (
     _c("folder_inode", "int64", "folder", "Of the folder or file; -1 when there was none.", **_SOURCE),
     _c("folder_mtime", "int64", "folder", "Its time of change in nanoseconds; -2 when not to be trusted.", **_SOURCE),
     _c("folder_size", "int64", "folder", "The size of a file; 0 for a folder.", **_SOURCE),
+    _c("folder_ctime", "int64", "folder", f"Its {_CTIME}", **_SOURCE),
     _c("folder_watch_offsets", "int32", "folder + 1", "What has to be looked at too.", **_SOURCE),
     # paths that decided what was found without a trace in the folder: missing definition files, links
     _c("watch_text", "int32", "watch", "The path.", refers="source_text", **_SOURCE),
     _c("watch_inode", "int64", "watch", "Of what is there; -1 when there was nothing.", **_SOURCE),
     _c("watch_mtime", "int64", "watch", "Its time of change in nanoseconds.", **_SOURCE),
     _c("watch_size", "int64", "watch", "Its size in bytes.", **_SOURCE),
+    _c("watch_ctime", "int64", "watch", f"Its {_CTIME}", **_SOURCE),
 )
 
 

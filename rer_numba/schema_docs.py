@@ -83,7 +83,8 @@ METADATA = {
 VERSIONS = """
 Other entries belong to whoever wrote the file. The order of the columns has no meaning.
 
-A later MINOR adds columns or metadata, which an older reader ignores. Another MAJOR is refused: whatever changes the
+A later MINOR adds columns or metadata, which an older reader ignores; a newer reader takes each row of a column that is
+not there yet for unknown, -1. Another MAJOR is refused: whatever changes the
 meaning of a column, removes one or adds one that readers must know raises MAJOR.
 """
 
@@ -97,9 +98,10 @@ The columns under *variant*, *family*, *mention* and *link* that say what varian
 SOURCE_SET = """\
 ## Where packages came from
 
-What tells whether a repository is still what its folders say: inodes, and times of change in nanoseconds. A time of
--2 means that the file changed so shortly before it was read that the time cannot be trusted; an inode of -1, that there
-was nothing. The columns below, and the last ones of *package*, are empty when the packages were handed in.
+What tells whether a repository is still what its folders say: inodes, sizes, and times of change in nanoseconds, of the
+content and of the inode. A time of -2 means that the file changed so shortly before it was read that the times cannot
+be trusted; an inode of -1, that there was nothing. The columns below, and the last ones of *package*, are empty when
+the packages were handed in.
 """
 
 CHECKS = """\

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from rer_numba.errors import ConfigurationError
 from rer_numba.options import SolveOptions
+from rer_numba.plain_files import MAX_SETTINGS, read_bounded
 
 
 class Origin(NamedTuple):
@@ -146,8 +147,7 @@ def read_setting(path: str, name: str) -> Any:
         from rer_numba.rez_bridge.configured import setting_of_file
 
         return setting_of_file(path, name)
-    with open(path, "rb") as file:
-        raw = file.read()
+    raw = read_bounded(path, MAX_SETTINGS)
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -162,5 +162,4 @@ def read_setting(path: str, name: str) -> Any:
 
 def read_options(path: str) -> SolveOptions:
     """Read options from a JSON file. Raises `ConfigurationError` and `OSError` as `read_setting` does."""
-    with open(path, "rb") as file:
-        return SolveOptions.from_json(file.read(), path)
+    return SolveOptions.from_json(read_bounded(path, MAX_SETTINGS), path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.engine import NO_LIMIT, Engine, Session
-from rer_numba.errors import RerError, SolveLimitError, UnreadablePackageError
+from rer_numba.errors import RepositoryCorruptError, RerError, SolveLimitError, UnreadablePackageError
 from rer_numba.options import SolveOptions
 from rer_numba.packages import PROCESS
 from rer_numba.reader import Reader
@@ -86,6 +86,27 @@ class Snapshot:
         """Errors that stand for packages which only the process that asks knows: rows of ``error_type_text``."""
         text = self.view(False).reader.text
         return frozenset(row for row, kind in enumerate(self.views.error_type_text) if text(kind) == PROCESS)
+
+    def was_overwritten(self) -> bool:
+        """Tell whether somebody has written over the file since it was mapped, for who is about to solve.
+
+        Not asked again within 2 ms; so many solves in a row look at the file once each, see `is_overwritten`.
+        """
+        origin = self.views.origin
+        return origin is not None and origin.was_overwritten()
+
+    def is_overwritten(self) -> bool:
+        """The same for who has solved. Takes 2 us; nothing for what is not mapped."""
+        origin = self.views.origin
+        return origin is not None and origin.is_overwritten()
+
+    def overwritten_error(self) -> RepositoryCorruptError:
+        """What to say then."""
+        return RepositoryCorruptError(
+            self.views.file or "<repository>",
+            "was written over while it was in use",
+            "replace it in one step, as `rer-numba encode` does, or encode into a folder",
+        )
 
     def view(self, building: bool) -> _View:
         """The repository with or without build_requires."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rer_numba import store
-from rer_numba.errors import RerError
+from rer_numba.errors import ConfigurationError, RepositoryCorruptError, RepositoryVersionError, RerError, VersionError
+from rer_numba.locks import LockLostError
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
+from rer_numba.paths.trust import FILE, FROZEN, Given, Trust
 from rer_numba.tell import tell_once
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rer_numba.progress import OnProgress
     from rer_numba.repository import Check, OnStale, Repository
     from rer_numba.schema import Tables
+    from rer_numba.views import Views
 
 OPTIONS = "rer.options"
 """Entry of a file's metadata: `SolveOptions.to_json` of what its solves use; absent where they are the defaults."""
@@ -26,6 +29,8 @@ PATHS = "rer.paths"
 """The paths that were searched, as given, one a line."""
 PATH_SETTINGS = "rer.path_settings"
 """`PathSettings.to_json`; absent when the packages were handed in."""
+_TRIES = 3
+"""How often a refresh begins again that was suspended and lost its lock."""
 _OF_ONE_WRITING = {store.CREATED, store.ENCODER, store.METADATA_CHECKSUM}
 
 
@@ -50,14 +55,26 @@ class Refreshed(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------- the file
 def save(repository: Repository, path: str | os.PathLike[str]) -> None:
     """Write a repository to a file or a folder of generations, and remember where."""
+    if repository.refused:
+        raise RerError("this repository lacks packages whose definitions were not trusted: it is not saved for others")
     from rer_numba import generations
 
-    with generations.lock_target(path, on_wait=_tell_who):
-        _write(repository, os.path.abspath(path))
+    require_target(path)
+    with generations.lock_target(path, on_wait=_tell_who) as lock:
+        _write(repository, os.path.abspath(path), lock)
 
 
-def _write(repository: Repository, path: str) -> None:
-    """Write to where we hold the lock."""
+def require_target(path: str | os.PathLike[str]) -> None:
+    """Raise RepositoryFileError for what no repository can be saved to: a device, a pipe. Costs one look."""
+    from rer_numba.generations import is_folder
+    from rer_numba.publish import require_replaceable
+
+    if not is_folder(path):
+        require_replaceable(path)
+
+
+def _write(repository: Repository, path: str, lock: Lock) -> None:
+    """Write to where we hold the lock. Raises LockLostError if it was lost meanwhile."""
     from rer_numba import generations
     from rer_numba.publish import replace_file
 
@@ -70,10 +87,10 @@ def _write(repository: Repository, path: str) -> None:
         entries[PATH_SETTINGS] = repository.path_settings.to_json()
     prepared = store.prepare(repository.tables, entries)
     if generations.is_folder(path):
-        file = generations.publish(path, _name(prepared), prepared.fill)
+        file = generations.publish(path, _name(prepared), prepared.fill, lock=lock)
     else:
         file = path
-        replace_file(path, prepared.fill)
+        replace_file(path, prepared.fill, lock=lock)
     repository.path, repository.file = path, os.path.abspath(file)
     repository.fingerprint, repository.metadata = prepared.fingerprint, prepared.metadata
 
@@ -97,29 +114,67 @@ def open_repository(
     on_stale: OnStale,
     verify: Literal["once", "always", "never"],
     *,
+    trust: Given = None,
     file: str | None = None,
 ) -> Repository:
     """`Repository.open`; `file` is the generation wanted, if it is still there."""
+    trusted = Trust.of(trust, check)
     try:
         opened, found = _read(path if file is None else file, verify)
     except FileNotFoundError:  # that generation has been swept
         if file is None:
             raise
         opened, found = _read(path, verify)
-    paths = opened.metadata.get(PATHS, "")
-    options = opened.metadata.get(OPTIONS)
-    settings = opened.metadata.get(PATH_SETTINGS)
+    stored = _stored(opened.metadata, found)
     repository = kind(
         opened.views,
-        paths=paths.split("\n") if paths else (),
-        options=None if options is None else SolveOptions.from_json(options, f"{os.fspath(path)}: stored options"),
-        path_settings=None if settings is None else PathSettings.from_json(settings),
+        paths=stored.paths,
+        options=stored.options,
+        path_settings=stored.path_settings,
         check=check,
         on_stale=on_stale,
     )
     repository.path = os.path.abspath(path)
     repository.file, repository.fingerprint, repository.metadata = found, opened.fingerprint, opened.metadata
+    repository.trust = trusted
     return repository
+
+
+class _Stored(NamedTuple):
+    """What the metadata of a file say."""
+
+    paths: tuple[str, ...]
+    options: SolveOptions | None
+    path_settings: PathSettings | None
+
+
+def _stored(metadata: Mapping[str, str], file: str) -> _Stored:
+    """Read the metadata of a file. Raises RepositoryCorruptError, or RepositoryVersionError for a later one."""
+    paths = metadata.get(PATHS, "")
+    options, settings = metadata.get(OPTIONS), metadata.get(PATH_SETTINGS)
+    try:
+        found = _Stored(
+            tuple(paths.split("\n")) if paths else (),
+            None if options is None else SolveOptions.from_json(options, "stored options"),
+            None if settings is None else PathSettings.from_json(settings),
+        )
+        for one in found.paths:
+            _require_path(one)
+    except (ConfigurationError, VersionError) as error:
+        if store.is_of_later_version(metadata):
+            raise RepositoryVersionError(file, f"was made by a newer rer-numba: {error}", "upgrade rer-numba") from None
+        raise RepositoryCorruptError(file, f"is damaged: {error}", store.ENCODE_AGAIN) from None
+    return found
+
+
+def _require_path(path: str) -> None:
+    """Raise ConfigurationError for a text that is the name of nothing on this system."""
+    try:
+        is_path = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_path = False
+    if not is_path:
+        raise ConfigurationError(f"{path!r} is no path")
 
 
 def _read(path: str | os.PathLike[str], verify: Literal["once", "always", "never"]) -> tuple[store.OpenedFile, str]:
@@ -131,6 +186,23 @@ def _read(path: str | os.PathLike[str], verify: Literal["once", "always", "never
     return generations.open_current(path, lambda file: (store.read(file, verify=verify), os.path.abspath(file)))
 
 
+def read_overwritten(repository: Repository) -> None:
+    """Map the file again, which somebody has written over, for a caller that sees to it that one thread does this.
+
+    Raises
+    ------
+    RepositoryFileError
+        It is half written, or was made of other paths.
+    OSError
+        It cannot be opened.
+    """
+    opened, file = _read(repository.path or str(repository.views.file), "once")
+    if not _is_about_the_same(repository, opened):
+        problem = "was written over with a repository of other paths while it was in use"
+        raise RepositoryCorruptError(file, problem, "open it again")
+    repository.adopt(opened, file)
+
+
 # -------------------------------------------------------------------------------------------------------------- refresh
 def refresh(
     repository: Repository,
@@ -138,6 +210,8 @@ def refresh(
     save: bool | None,
     processes: int | None,
     on_progress: OnProgress,
+    *,
+    force: bool = False,
 ) -> Refreshed:
     """`Repository.refresh`, for a caller that sees to it that only one thread does this."""
     if repository.path_settings is None:
@@ -145,10 +219,30 @@ def refresh(
     if repository.path is None:
         if save:
             raise RerError("this repository has no file yet: call save(path) first")
-        return Refreshed(_read_changed(repository, check, processes, on_progress), adopted=False, saved=False)
-    with _lock(repository.path, must=bool(save)) as lock:
+        families = _read_changed(repository, check, processes, on_progress, force)
+        return Refreshed(families, adopted=False, saved=False)
+    for tries_left in range(_TRIES - 1, -1, -1):
+        try:
+            return _refresh_file(repository, repository.path, check, save, processes, on_progress, force)
+        except LockLostError:  # whoever has taken it over writes something newer: begin with that
+            if not tries_left:
+                raise
+    raise AssertionError("the last try raises")
+
+
+def _refresh_file(
+    repository: Repository,
+    path: str,
+    check: Check,
+    save: bool | None,
+    processes: int | None,
+    on_progress: OnProgress,
+    force: bool,
+) -> Refreshed:
+    """`refresh` of a repository that has a file."""
+    with _lock(path, must=bool(save)) as lock:
         adopted = False
-        may_write = lock is not None and save is not False
+        may_write = save is not False
         written = _written_since(repository)
         if written is not None:
             adopted = _is_about_the_same(repository, written[0])
@@ -156,10 +250,11 @@ def refresh(
                 repository.adopt(*written)
             else:
                 may_write = bool(save)
-        families = _read_changed(repository, check, processes, _beating(lock, on_progress))
-        if families and may_write:
-            _write(repository, repository.path)
-    return Refreshed(families, adopted, saved=bool(families) and may_write)
+        families = _read_changed(repository, check, processes, _beating(lock, on_progress), force)
+        is_saved = bool(families) and may_write and lock is not None and not repository.refused
+        if is_saved and lock is not None:
+            _write(repository, path, lock)
+    return Refreshed(families, adopted, is_saved)
 
 
 @contextmanager
@@ -197,7 +292,12 @@ def _written_since(repository: Repository) -> tuple[store.OpenedFile, str] | Non
     except FileNotFoundError:
         return None  # it was removed, and may be written again
     known = repository.metadata.get(store.METADATA_CHECKSUM)
-    return None if opened.metadata.get(store.METADATA_CHECKSUM) == known else (opened, file)
+    if opened.metadata.get(store.METADATA_CHECKSUM) != known:
+        return opened, file
+    origin = repository.views.origin
+    if origin is not None and origin.is_overwritten():
+        repository.use(opened.views)  # with the same; from now on this is how the file looks
+    return None
 
 
 def _is_about_the_same(repository: Repository, opened: store.OpenedFile) -> bool:
@@ -206,26 +306,35 @@ def _is_about_the_same(repository: Repository, opened: store.OpenedFile) -> bool
     return (opened.metadata.get(PATHS), opened.metadata.get(PATH_SETTINGS)) == ("\n".join(repository.paths), settings)
 
 
-def _read_changed(repository: Repository, check: Check, processes: int | None, on_progress: OnProgress) -> list[str]:
-    """Read the changed families again; give their names."""
+def _read_changed(
+    repository: Repository, check: Check, processes: int | None, on_progress: OnProgress, force: bool
+) -> list[str]:
+    """Read the changed families again, or all; give their names."""
     from rer_numba.paths.build import tables_of_paths
     from rer_numba.paths.freshness import Freshness
+    from rer_numba.paths.loaders import find_loader
     from rer_numba.paths.refresh import read_again
+    from rer_numba.paths.trust import TrustedLoader
 
     settings = repository.path_settings
     assert settings is not None
-    if check == "frozen":
+    if check == "frozen" and not force:
         return []
+    loader = TrustedLoader(find_loader(), FILE if repository.trust == FROZEN else repository.trust)
     freshness = Freshness(repository.tables, settings)
-    if freshness.other_location(repository.paths) is not None:
-        tables = tables_of_paths(repository.paths, settings, processes=processes, on_progress=on_progress)
+    tables: Tables | Views = repository.views
+    if force or freshness.other_location(repository.paths) is not None:
+        paths = repository.paths
+        tables = tables_of_paths(paths, settings, processes=processes, on_progress=on_progress, loader=loader)
         names = sorted({*_family_names(repository.tables), *_family_names(tables)})
     else:
-        tables = repository.tables
         names = freshness.changed_families(check, lambda done, total: on_progress("looking at families", done, total))
         if names:
-            tables = read_again(tables, names, settings, processes=processes, on_progress=on_progress)
-    repository.use(tables, checked=check)
+            tables = read_again(
+                repository.tables, names, settings, processes=processes, on_progress=on_progress, loader=loader
+            )
+    repository.refused = repository.refused or loader.refused
+    repository.use(tables, checked="strict" if force else check)
     return names
 
 

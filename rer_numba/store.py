@@ -21,9 +21,9 @@ The caller's own entries lie beside them.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
-import stat
 import sys
 import time
 import zlib
@@ -34,6 +34,7 @@ from rer_numba import verified
 from rer_numba.arrow_file import ArrowFile, ArrowFileError
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RepositoryVersionError
 from rer_numba.hashing import blake2b
+from rer_numba.plain_files import NotPlainFileError, open_plain
 from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, FORMATS, Tables
 from rer_numba.views import Longest, Views, longest_of, tables_of
 
@@ -188,6 +189,8 @@ def read(path: str | os.PathLike[str], *, verify: Literal["once", "always", "nev
         file = ArrowFile(buffer)
         _require_format(path, file.metadata)
         views = _views(file)
+        views.file = os.path.abspath(path)
+        views.origin = verified.Origin(views.file, identity)
         checksum = file.metadata[METADATA_CHECKSUM]
         if verify == "always" or (verify == "once" and not (settled and verified.is_known(identity, checksum))):
             _verify(views, file.metadata)
@@ -277,18 +280,22 @@ def _map(path: str | os.PathLike[str]) -> tuple[bytes | mmap.mmap, verified.Iden
     """The content of a file, and which file it is."""
     if sys.byteorder != "little":
         raise RepositoryFileError(path, "cannot be read on a big-endian machine", "use a little-endian one")
-    # asked first: to open a pipe would wait for its writer
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise RepositoryFileError(path, "is not a file", "give the path of an encoded repository")
-    with open(path, "rb") as file:
-        identity = verified.identity(file.fileno())
+    try:
+        handle, info = open_plain(path)
+    except NotPlainFileError as error:
+        raise RepositoryFileError(path, str(error.strerror), "give the path of an encoded repository") from None
+    try:
+        identity = verified.identity_of(info)
         if identity.size == 0:
             return b"", identity  # cannot be mapped; the reader says what is wrong with it
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), identity
-        except OSError as error:
-            error.filename = error.filename or os.fspath(path)
-            raise
+        return mmap.mmap(handle, 0, access=mmap.ACCESS_READ), identity
+    except (ValueError, OverflowError) as error:  # larger than what a process can map
+        raise OSError(errno.EFBIG, str(error), os.fspath(path)) from None
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+    finally:
+        os.close(handle)
 
 
 def _require_format(path: str | os.PathLike[str], metadata: dict[str, str]) -> None:
@@ -340,6 +347,15 @@ def _longest(metadata: Mapping[str, str]) -> Longest:
     return Longest(*map(int, numbers))
 
 
+def _minor(metadata: Mapping[str, str]) -> int:
+    return int(metadata[FORMAT].partition(".")[2])
+
+
+def is_of_later_version(metadata: Mapping[str, str]) -> bool:
+    """Tell whether a file that can be read was written by a later version of rer-numba, with another MINOR."""
+    return _minor(metadata) > FORMAT_MINOR
+
+
 def _verify(views: Views, metadata: dict[str, str]) -> None:
     """Raise unless the tables are undamaged and sound."""
     from rer_numba.checks import check
@@ -347,13 +363,28 @@ def _verify(views: Views, metadata: dict[str, str]) -> None:
     _verify_columns(views, metadata)
     tables = tables_of(views)
     # a later MINOR has columns that are not read here, and takes its fingerprint of them too
-    if metadata[FORMAT] == _OWN_FORMAT and metadata[FINGERPRINT] != fingerprint(tables):
+    if _minor(metadata) <= FORMAT_MINOR and metadata[FINGERPRINT] != fingerprint(tables):
         raise ArrowFileError("is damaged: its fingerprint is of other tables")
     problem = check(tables)
     if problem:
         raise ArrowFileError(f"is damaged: {problem}")
+    _verify_locations(tables)
     if longest_of(tables) != views.longest:
         raise ArrowFileError(f"is damaged: its entry {LONGEST} is {metadata[LONGEST]!r}")
+
+
+def _verify_locations(tables: Tables) -> None:
+    """Raise unless the locations are texts that a path may have here."""
+    from rer_numba.paths.freshness import source_texts
+
+    text = source_texts(tables)
+    for row in tables.location_text.tolist():
+        try:
+            path = os.fsencode(text(row))
+        except UnicodeEncodeError:
+            path = b"\0"
+        if b"\0" in path:
+            raise ArrowFileError(f"is damaged: {text(row)!r} is no path")
 
 
 def _verify_columns(arrays: Sequence[Any], metadata: dict[str, str]) -> None:

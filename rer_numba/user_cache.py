@@ -65,15 +65,39 @@ def folder_problem(folder: str) -> str | None:
 
 
 def make_folder(folder: str, mode: int = 0o700) -> str | None:
-    """Make a folder unless it is there; say why it cannot be made, or None."""
+    """Make a folder, and those above it, unless it is there; say why it cannot be made, or None.
+
+    All that is made gets this mode, whatever the umask: with 002 others could write, and nothing in it would be
+    believed; with 0777 nobody could.
+    """
     try:
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        os.mkdir(folder, mode)
+        _make_folders(folder, mode)
     except FileExistsError:
         return None if os.path.isdir(folder) else "cannot be made (a file is in its place)"
     except OSError as error:
         return f"cannot be made ({error.strerror})"
     return None
+
+
+def _make_folders(folder: str, mode: int) -> None:
+    above = os.path.dirname(folder)
+    if above != folder and not os.path.lexists(above):
+        try:
+            _make_folders(above, mode)
+        except FileExistsError:
+            pass  # another process was faster
+    os.mkdir(folder, mode)
+    if os.name == "posix":
+        os.chmod(folder, mode)
+
+
+def set_mode(handle: int, mode: int) -> None:
+    """Give an open file its permissions, whatever the umask. Windows has none, and some file systems keep none."""
+    if os.name == "posix":
+        try:
+            os.fchmod(handle, mode)
+        except OSError:
+            pass
 
 
 def renew_date(path: str) -> None:

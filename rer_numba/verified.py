@@ -31,6 +31,7 @@ from rer_numba.user_cache import (
     folder_problem,
     make_folder,
     renew_date,
+    set_mode,
     unsafe,
 )
 
@@ -39,6 +40,7 @@ KEEP: Final = 256
 """How many files are remembered, those that were used last."""
 CHECKS: Final = f"rer-numba {__version__} format {FORMAT_MAJOR}.{FORMAT_MINOR}"
 """Which checks a file has passed. Other checks, other file."""
+_MOMENT_NS: Final = 2_000_000
 _TICK_NS: Final = 50_000_000
 _COARSE_TICK_NS: Final = 2_000_000_000
 """For dates without a fraction of a second: FAT counts in twos."""
@@ -60,9 +62,48 @@ class Identity(NamedTuple):
         return time.time_ns() - latest > (_COARSE_TICK_NS if coarse else _TICK_NS)
 
 
+class Origin:
+    """A mapped file, and whether somebody has written over it since it was mapped.
+
+    Whoever replaces a file gives its name to another one, and the mapping stays what it was. Some write into the file
+    itself: ``cp``, ``rsync --inplace``, an editor. Then the mapping changes under those who read it.
+
+    Parameters
+    ----------
+    path : str
+    file : Identity
+        Taken before anything was read.
+    """
+
+    def __init__(self, path: str, file: Identity) -> None:
+        self.path = path
+        self.identity = file
+        self._looked = time.monotonic_ns()
+
+    def is_overwritten(self) -> bool:
+        """Tell whether the file was written in place. Takes 2 us. Another file under its name is no harm."""
+        device, inode, size, modified_ns, changed_ns = self.identity
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return False
+        if now.st_mtime_ns != modified_ns or now.st_ctime_ns != changed_ns or now.st_size != size:
+            return now.st_ino == inode and now.st_dev == device
+        self._looked = time.monotonic_ns()
+        return False
+
+    def was_overwritten(self) -> bool:
+        """The same before a solve; what was asked a moment ago, after the last one, is not asked again."""
+        return time.monotonic_ns() - self._looked > _MOMENT_NS and self.is_overwritten()
+
+
 def identity(handle: int) -> Identity:
     """Return the identity of an open file, given by its descriptor."""
-    info = os.fstat(handle)
+    return identity_of(os.fstat(handle))
+
+
+def identity_of(info: os.stat_result) -> Identity:
+    """Return the identity of a file, from what the system says of it."""
     return Identity(info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
@@ -90,6 +131,7 @@ def remember(file: Identity, metadata_checksum: str) -> None:
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
         try:
+            set_mode(handle, 0o600)
             os.write(handle, _record(file, metadata_checksum))
         finally:
             os.close(handle)

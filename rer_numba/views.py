@@ -21,6 +21,8 @@ from rer_numba.schema import BUILDING, COLUMNS, FORMATS, KERNEL_COLUMNS, Tables
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rer_numba.verified import Origin
+
 
 class Longest(NamedTuple):
     """What the sizes of work arrays depend on, in variants.
@@ -42,6 +44,11 @@ class Views(namedtuple("Views", [column.name for column in COLUMNS])):  # type: 
 
         def __getattr__(self, name: str) -> memoryview[int]: ...
         def __iter__(self) -> Iterator[memoryview[int]]: ...  # type: ignore[override]
+
+    origin: Origin | None = None
+    """The file that is mapped; None for columns in memory."""
+    file: str | None = None
+    """The file that they come from, also if parts of them were read again since; for messages."""
 
     @cached_property
     def longest(self) -> Longest:

@@ -21,7 +21,7 @@ import numpy as np
 
 from rer_numba import Repository, store
 from rer_numba.arrow_file import ArrowFile
-from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RerError, RezError, VersionError
+from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
 from rer_numba.schema import COLUMNS, Tables
 from rer_numba.views import Views, addresses, tables_of
 
@@ -221,7 +221,7 @@ def solve_some(tables: Tables, requests: list[list[str]]) -> str:
                 result = repository.solve(request, building=building)
                 str(result.failure_description)
                 str(result.resolved_packages)
-            except (RerError, RezError, VersionError, UnicodeDecodeError):
+            except RepositoryCorruptError:
                 seen = "text"
     return seen
 

@@ -272,15 +272,16 @@ class _Maker:
         c["package_inode"] = [100 + i for i in numbers]
         c["package_mtime"] = [10**18 + i for i in numbers]
         c["package_size"] = [50 * i for i in numbers]
+        c["package_ctime"] = [10**18 + 2 * i for i in numbers]
         folders = [(0, ""), (1, "")]
         folders += [(i, name) for row, name in enumerate(self.families) for i in range(1 + row % 2)]
         c["folder_location"] = [i for i, _ in folders]
         c["folder_name_text"] = [number(name) for _, name in folders]
         c["folder_extension_text"] = [number(("", "py", "yaml")[row % 3]) for row in range(len(folders))]
-        for name in ("inode", "mtime", "size"):
+        for name in ("inode", "mtime", "size", "ctime"):
             c[f"folder_{name}"] = [1000 + row for row in range(len(folders))]
         self._ragged("folder_watch", [[row] * (row % 3) for row in range(len(folders))])
-        c["watch_inode"] = c["watch_mtime"] = c["watch_size"] = c.pop("folder_watch")
+        c["watch_inode"] = c["watch_mtime"] = c["watch_size"] = c["watch_ctime"] = c.pop("folder_watch")
         c["watch_text"] = [number(f"/sw/packages/{row}") for row in c["watch_inode"]]
         self._bytes("source_text", [text.encode() for text in pool])
 

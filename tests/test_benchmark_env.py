@@ -18,6 +18,7 @@ from rer_numba.errors import RerError
 from rer_numba.progress import Progress
 from rer_numba.rez_bridge.env_split import Clock
 from rer_numba.tables_text import PlainOutput
+from tests.random_tree import wait_a_tick
 from tests.rez_commands import write_packages
 
 Capture = pytest.CaptureFixture[str]
@@ -41,6 +42,7 @@ def studio(tmp_path: Path) -> Studio:
     tree = write_packages(tmp_path / "packages", PACKAGES)
     for path in sorted(tree.rglob("*"), reverse=True):
         os.utime(path, (1_700_000_000, 1_700_000_000))
+    wait_a_tick()
     (tmp_path / "kept").mkdir()
     made = Studio(str(tmp_path / "kept"), str(tree))
     encode(str(tree), 1, made.published)

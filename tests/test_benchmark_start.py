@@ -22,6 +22,7 @@ from rer_numba.errors import RerError
 from rer_numba.progress import Progress
 from rer_numba.tables_text import PlainOutput
 from rer_numba.user_cache import cache_folder
+from tests.random_tree import wait_a_tick
 from tests.rez_commands import write_packages
 
 Capture = pytest.CaptureFixture[str]
@@ -62,6 +63,7 @@ def tree(tmp_path: Path) -> str:
     tree = write_packages(tmp_path / "packages", PACKAGES)
     for path in sorted(tree.rglob("*"), reverse=True):
         os.utime(path, (1_700_000_000, 1_700_000_000))
+    wait_a_tick()
     return str(tree)
 
 

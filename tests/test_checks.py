@@ -52,12 +52,21 @@ def test_factory_makes_valid_tables(building: bool) -> None:
         walk(tables)
 
 
+def begin_within(data: Any, place: int) -> Any:
+    """Put a character of two bytes around a place."""
+    return [*data[: place - 1], *"ü".encode(), *data[place + 1 :]]
+
+
 def family(name: str) -> int:
     return ["app", "gui", "lib", "missing", "python"].index(name) + 1  # after .feat
 
 
 # the function that must refuse, a part of what it says, and what is changed in SMALL
 BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
+    ("texts", "text_bytes is no UTF-8 at byte 2", {"text_bytes": put((2, 0xFF))}),
+    ("texts", "source_text_bytes is no UTF-8 at byte 0", {"source_text_bytes": put((0, 0xFF))}),
+    ("texts", "text 2 begins within", {"text_bytes": lambda a: begin_within(a, int(SMALL.text_offsets[2]))}),
+    ("uri_tails", "which begins with no separator", {"package_uri_tail_text": put((0, 0))}),
     ("version_keys", "version 3 does not", {"version_key": put((2 * 12 - 1, 9))}),
     ("range_sizes", "has 1 cuts", {"range_offsets": put((1, 1))}),
     ("range_order", "cut 1 of the ranges", {"range_cut": put((0, CUT_INF))}),

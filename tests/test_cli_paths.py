@@ -17,6 +17,7 @@ from rer_numba.locks import LockedError, writer_lock
 from rer_numba.paths.discover import canonical_location
 from rer_numba.repository import Repository
 from tests.process import run_python
+from tests.random_tree import wait_a_tick
 
 pytest.importorskip("rez")
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # rez, when it loads its plugins
@@ -65,8 +66,10 @@ def write_tree(root: Path, files: dict[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for folder, _, names in os.walk(root):
-        for name in (*names, "."):
-            os.utime(os.path.join(folder, name), LONG_AGO)
+        for path in (os.path.join(folder, name) for name in (*names, ".")):
+            if os.stat(path).st_mtime != LONG_AGO[1]:  # to set it again would be a change
+                os.utime(path, LONG_AGO)
+    wait_a_tick()
     return root
 
 
@@ -135,6 +138,7 @@ def test_what_package_files_say_goes_to_stderr(capsys: Capture, tmp_path: Path) 
     os.utime(file)
     assert check("refresh", site, runs=False)["families"] == ["app"]
     os.utime(file, LONG_AGO)
+    wait_a_tick()
     assert len(check("solve", "-r", site, "app", runs=True)["resolved_packages"]) == 2
 
 
@@ -294,6 +298,7 @@ def test_refresh_takes_what_another_process_wrote(
     monkeypatch.setattr(Repository, "refresh", second)
     (tree / "app" / "1.1" / "package.py").write_text("requires = ['lib-1']")
     os.utime(tree / "app" / "1.1" / "package.py", (1_100_000_000.5, 1_100_000_000.5))
+    wait_a_tick()
     rows = rows_of(run(capsys, "refresh", site)[1])
     assert rows["changed"] == "nothing but what another process has written" and "(as it was)" in rows["file"]
     write_tree(tree / "app", {"1.1/package.py": ""})

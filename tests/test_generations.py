@@ -17,7 +17,8 @@ import pytest
 from rer_numba import generations, locks, store
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
 from rer_numba.generations import current_file, is_folder, lock_target, open_current, sweep
-from rer_numba.locks import LockedError
+from rer_numba.locks import Lock, LockedError
+from rer_numba.plain_files import open_plain
 from tests.process import ROOT, run_python
 from tests.publish_child import number_of, numbered, open_target, publish
 from tests.tables_factory import same
@@ -274,13 +275,13 @@ def test_a_pointer_that_goes_stale_while_it_is_read(folder: str, monkeypatch: py
     stale = getattr(errno, "ESTALE", errno.EIO)
     left = [3]
 
-    def stale_open(path: Any, *arguments: Any) -> Any:
+    def stale_open(path: Any) -> Any:
         if left[0]:
             left[0] -= 1
             raise OSError(stale, "Stale file handle")
-        return open(path, *arguments)
+        return open_plain(path)
 
-    monkeypatch.setattr(generations, "open", stale_open, raising=False)
+    monkeypatch.setattr(generations, "open_plain", stale_open)
     monkeypatch.setattr(generations, "_GONE", {errno.ENOENT, stale})
     assert current_file(folder).endswith(file_name(0))
     left[0] = 10_000
@@ -405,11 +406,11 @@ def test_a_sweep_without_the_lock(folder: str, monkeypatch: pytest.MonkeyPatch) 
     real = generations._switch
     switched: list[str] = []
 
-    def switch(folder: str, file_name: str) -> None:
+    def switch(folder: str, file_name: str, lock: Lock | None) -> None:
         if not switched:
             os.unlink(os.path.join(folder, file_name))
         switched.append(file_name)
-        real(folder, file_name)
+        real(folder, file_name, lock)
 
     monkeypatch.setattr(generations, "_switch", switch)
     publish(folder, 0, keep_seconds=DAY)
@@ -423,9 +424,9 @@ def test_a_generation_that_is_about_to_be_current_is_not_swept(folder: str, monk
     swept: list[str] = []
     real = generations._switch
 
-    def switch(folder: str, file_name: str) -> None:
+    def switch(folder: str, file_name: str, lock: Lock | None) -> None:
         swept.extend(sweep(folder))
-        real(folder, file_name)
+        real(folder, file_name, lock)
 
     monkeypatch.setattr(generations, "_switch", switch)
     publish(folder, 0, keep_seconds=DAY)

@@ -275,7 +275,7 @@ def refused(path: Path, problem: str, kind: type[RepositoryFileError] = Reposito
 
 
 def test_not_a_file(tmp_path: Path) -> None:
-    refused(tmp_path, "is not a file", RepositoryFileError)
+    refused(tmp_path, "is a folder, not a file", RepositoryFileError)
     with pytest.raises(FileNotFoundError, match=r"nothing\.rer"):
         store.read(tmp_path / "nothing.rer")
 
@@ -283,7 +283,7 @@ def test_not_a_file(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.rer")
-    refused(tmp_path / "pipe.rer", "is not a file", RepositoryFileError)
+    refused(tmp_path / "pipe.rer", "is a pipe, not a file", RepositoryFileError)
 
 
 def test_other_files(tmp_path: Path) -> None:

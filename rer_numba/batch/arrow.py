@@ -14,7 +14,7 @@ import pyarrow as pa
 from rer_numba import state
 from rer_numba.batch.blocks import Block, ragged
 from rer_numba.batch.results import STATUSES
-from rer_numba.publish import replace_file
+from rer_numba.publish import write_out
 
 if TYPE_CHECKING:
     from rer_numba.batch.results import SolveBatch
@@ -53,13 +53,13 @@ def table_of(batch: SolveBatch, texts: bool) -> pa.Table:
 
 
 def write_table(table: pa.Table, path: str) -> None:
-    """Write an Arrow file; it appears whole or not at all. Raises what `publish.replace_file` does."""
+    """Write an Arrow file; it appears whole or not at all. Raises what `publish.write_out` does."""
 
     def fill(file: BinaryIO) -> None:
         with pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
 
-    replace_file(path, fill)
+    write_out(path, fill)
 
 
 class Texts:
@@ -253,7 +253,8 @@ def _explained(block: Block, row: int, texts: bool) -> tuple[str | None, str | N
     if result.status == "failed" and not texts:
         return None, None
     failure = result.failure_description
-    return result.error_type, None if failure is None else _clean(failure)
+    kind = result.error_type
+    return None if kind is None else _clean(kind), None if failure is None else _clean(failure)
 
 
 def _padded(values: IntArray, missing: int) -> IntArray:

@@ -69,16 +69,18 @@ def _add_folder(p, w, row):
     w.folder_extension[entry] = source_text_of(p, w, np.int64(p.folder_extension_text[row]))
     w.folder_path[entry] = p.paths[p.folder_location[row]]
     w.folder_part[entry] = p.about[PART]
-    w.folder_state[3 * entry] = p.folder_inode[row]
-    w.folder_state[3 * entry + 1] = p.folder_mtime[row]
-    w.folder_state[3 * entry + 2] = p.folder_size[row]
+    w.folder_state[4 * entry] = p.folder_inode[row]
+    w.folder_state[4 * entry + 1] = p.folder_mtime[row]
+    w.folder_state[4 * entry + 2] = p.folder_size[row]
+    w.folder_state[4 * entry + 3] = p.folder_ctime[row]
     for k in range(p.folder_watch_offsets[row], p.folder_watch_offsets[row + 1]):
         watch = w.head[N_WATCH_ENTRIES]
         w.head[N_WATCH_ENTRIES] = watch + 1
         w.watch_text[watch] = source_text_of(p, w, np.int64(p.watch_text[k]))
-        w.watch_state[3 * watch] = p.watch_inode[k]
-        w.watch_state[3 * watch + 1] = p.watch_mtime[k]
-        w.watch_state[3 * watch + 2] = p.watch_size[k]
+        w.watch_state[4 * watch] = p.watch_inode[k]
+        w.watch_state[4 * watch + 1] = p.watch_mtime[k]
+        w.watch_state[4 * watch + 2] = p.watch_size[k]
+        w.watch_state[4 * watch + 3] = p.watch_ctime[k]
     w.folder_watch[entry + 1] = w.head[N_WATCH_ENTRIES]
     return entry
 
@@ -117,9 +119,10 @@ def _unknown_location(w, path):
     w.folder_extension[entry] = empty
     w.folder_path[entry] = path
     w.folder_part[entry] = NONE
-    w.folder_state[3 * entry] = NONE
-    w.folder_state[3 * entry + 1] = _UNSURE
-    w.folder_state[3 * entry + 2] = NONE
+    w.folder_state[4 * entry] = NONE
+    w.folder_state[4 * entry + 1] = _UNSURE
+    w.folder_state[4 * entry + 2] = NONE
+    w.folder_state[4 * entry + 3] = NONE
     w.folder_watch[entry + 1] = w.head[N_WATCH_ENTRIES]
     return entry
 
@@ -176,15 +179,17 @@ def write_folders(w, o):
         o.folder_location[k] = w.folder_path[entry]
         o.folder_name_text[k] = w.source_new[w.folder_name[entry]] - 1
         o.folder_extension_text[k] = w.source_new[w.folder_extension[entry]] - 1
-        o.folder_inode[k] = w.folder_state[3 * entry]
-        o.folder_mtime[k] = w.folder_state[3 * entry + 1]
-        o.folder_size[k] = w.folder_state[3 * entry + 2]
+        o.folder_inode[k] = w.folder_state[4 * entry]
+        o.folder_mtime[k] = w.folder_state[4 * entry + 1]
+        o.folder_size[k] = w.folder_state[4 * entry + 2]
+        o.folder_ctime[k] = w.folder_state[4 * entry + 3]
         o.folder_watch_offsets[k] = watches
         for watch in range(w.folder_watch[entry], w.folder_watch[entry + 1]):
             o.watch_text[watches] = w.source_new[w.watch_text[watch]] - 1
-            o.watch_inode[watches] = w.watch_state[3 * watch]
-            o.watch_mtime[watches] = w.watch_state[3 * watch + 1]
-            o.watch_size[watches] = w.watch_state[3 * watch + 2]
+            o.watch_inode[watches] = w.watch_state[4 * watch]
+            o.watch_mtime[watches] = w.watch_state[4 * watch + 1]
+            o.watch_size[watches] = w.watch_state[4 * watch + 2]
+            o.watch_ctime[watches] = w.watch_state[4 * watch + 3]
             watches += 1
     o.folder_watch_offsets[w.head[N_FOLDERS]] = watches
     _write_source_texts(w, o)

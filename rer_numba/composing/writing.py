@@ -167,6 +167,7 @@ def _write_package(p, w, o, package, new, first_variant):
         o.package_inode[new] = p.package_inode[package] if p.about[HAS_PLACES] else np.int64(NONE)
         o.package_mtime[new] = p.package_mtime[package] if p.about[HAS_PLACES] else np.int64(NONE)
         o.package_size[new] = p.package_size[package] if p.about[HAS_PLACES] else np.int64(NONE)
+        o.package_ctime[new] = p.package_ctime[package] if p.about[HAS_PLACES] else np.int64(NONE)
 
 
 @kernel

@@ -43,7 +43,7 @@ class FilteredPackage:
     @property
     def version(self) -> Version:
         """The version as the package spells it."""
-        return Version(self._version_text())
+        return self._reader.as_version(self._version_text())
 
     def _version_text(self) -> str:
         return self._reader.text(self._tables.package_version_text[self.package])

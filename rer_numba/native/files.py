@@ -10,7 +10,7 @@ from rer_numba.locks import LITTER_AFTER, is_litter, parse_writer, read_lock, re
 from rer_numba.native.cache import SUFFIX, Place, file_name, pack
 from rer_numba.native.key import MACHINES, KernelSet, portable_key
 from rer_numba.tell import warn_once
-from rer_numba.user_cache import OPEN_FLAGS, folder_problem
+from rer_numba.user_cache import OPEN_FLAGS, folder_problem, set_mode
 
 KEEP_OBJECTS: Final = 32
 """Files kept per folder. Hosts that share a home have two files for each CPU model, hence more than a few."""
@@ -50,6 +50,7 @@ def _publish(path: str, data: bytes, mode: int) -> None:
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, mode)
         try:
+            set_mode(handle, mode)
             view = memoryview(data)
             while view:
                 view = view[os.write(handle, view) :]

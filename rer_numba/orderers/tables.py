@@ -142,7 +142,7 @@ def table_packages(tables: Tables, reader: Reader) -> PackagesOf:
         family = reader.family(name)
         start, end = tables.family_package_offsets[family : family + 2].tolist() if family >= 0 else (0, 0)
         times = tables.package_timestamp[start:end].tolist()
-        versions = [Version(reader.package_version(package)) for package in range(start, end)]
+        versions = [reader.version_of(package) for package in range(start, end)]
         return zip(versions, times, strict=True)
 
     return packages_of
@@ -306,7 +306,7 @@ def _custom_package_order(
 ) -> Sequence[int]:
     """Sort the packages of a family as rez does. Keys that cannot be compared kill rez: then newest first."""
     name = reader.family_name(family)
-    key_of = {package: keys.version_key(name, Version(reader.package_version(package))) for package in packages}
+    key_of = {package: keys.version_key(name, reader.version_of(package)) for package in packages}
     given = sorted(packages, key=tables.package_given_rank.__getitem__)
     try:
         return sorted(given, key=key_of.__getitem__, reverse=True)

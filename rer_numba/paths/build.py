@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from rer_numba.link import link
 from rer_numba.paths.discover import Location, canonical_location, list_location
 from rer_numba.paths.loaders import find_loader
-from rer_numba.paths.read import FamilyPlaces, Place, Reading, read_families
+from rer_numba.paths.read import FamilyPlaces, Loader, Place, Reading, read_families
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.sources import Sources
@@ -23,6 +23,7 @@ def tables_of_paths(
     *,
     processes: int | None = None,
     on_progress: OnProgress = tell_nobody,
+    loader: Loader | None = None,
 ) -> Tables:
     """Read all packages on some paths and encode them.
 
@@ -34,6 +35,8 @@ def tables_of_paths(
     processes : int, optional
         How many processes read; default: as many as there are processors, and as pays.
     on_progress : callable, optional
+    loader : Loader, optional
+        For what is not plain; default: `find_loader`.
 
     Raises
     ------
@@ -43,7 +46,7 @@ def tables_of_paths(
         A path cannot be listed.
     """
     locations = [list_location(path, settings) for path in distinct_locations(paths)]
-    readings = read_all(places_of(locations), settings, processes=processes, on_progress=on_progress)
+    readings = read_all(places_of(locations), settings, processes=processes, on_progress=on_progress, loader=loader)
     on_progress("linking", 0, 1)
     return link([reading.facts for reading in readings], sources_of(locations, readings))
 
@@ -84,13 +87,14 @@ def read_all(
     *,
     processes: int | None = None,
     on_progress: OnProgress = tell_nobody,
+    loader: Loader | None = None,
 ) -> list[Reading]:
     """Read families, by several processes if there are many, and then by rez what only rez can read."""
     total = len(families)
     count = process_count(processes, total)
     readings = read_in_processes(families, settings, count, lambda done: on_progress("reading families", done, total))
     unread = [one for reading in readings for one in reading.unread]
-    loader = find_loader()
+    loader = loader or find_loader()
     for done, one in enumerate(unread):
         on_progress("reading families with rez", done, len(unread))
         readings.append(read_families([one], settings, loader))

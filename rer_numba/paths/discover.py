@@ -29,6 +29,7 @@ from rer_numba.paths.states import (
     FileState,
     as_state,
     certainly_settled_before,
+    latest_time,
     nothing_there,
     settled,
     state_to_watch,
@@ -363,7 +364,8 @@ class _FolderListing:
                 status = None
             if status is not None and is_file(status.st_mode) and name != _NO_VERSION:
                 state = as_state(status)
-                yield Entry(name, folder, path, "py", state if state.mtime_ns < long_ago else settled(state, self.now))
+                state = state if latest_time(state) < long_ago else settled(state, self.now)
+                yield Entry(name, folder, path, "py", state)
             elif (entry := self._entry(name, folder)) is not None:
                 yield entry
 

@@ -113,6 +113,7 @@ class Freshness:
         """
         tables, text, name, last = self._tables, self._lookup.text, "", 0
         inodes, times, sizes = tables.package_inode, tables.package_mtime, tables.package_size
+        changes = tables.package_ctime
         heads, tails, versions = tables.package_uri_text, tables.package_uri_tail_text, tables.package_version_text
         first = 0  # of the family that `name` names, whose last package is the one before `last`
         pieces: dict[int, str | None] = {NONE: None}
@@ -128,7 +129,7 @@ class Freshness:
                 if row not in pieces:
                     pieces[row] = text(row)
             path = join_uri(pieces[heads[package]] or "", pieces[tails[package]], name, text(versions[package]))
-            if not is_file_as_it_was(path, inode, times[package], sizes[package]):
+            if not is_file_as_it_was(path, inode, times[package], sizes[package], changes[package]):
                 return path
         return None
 
@@ -184,7 +185,8 @@ def _state(tables: Views, table: str, row: int) -> FileState:
     return FileState(*(getattr(tables, f"{table}_{name}")[row] for name in FIELDS))
 
 
-FIELDS: Sequence[str] = ("inode", "mtime", "size")
+FIELDS: Sequence[str] = ("inode", "mtime", "size", "ctime")
+"""Columns of a `FileState`, in its order."""
 
 
 def _extension_now(location: str, name: str) -> str | None:

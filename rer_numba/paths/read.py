@@ -27,6 +27,7 @@ from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of, state_to_watch
 from rer_numba.paths.static_package import CONSTANT, PROCESS, RAISES, NotPlainError, StaticPackage, parse_static_package
+from rer_numba.plain_files import MAX_DEFINITION, open_plain, require_size, too_large
 from rer_numba.version_order import version_key
 
 _TRIES = 5
@@ -204,8 +205,9 @@ class _FamilyReader:
                 raise NeedsLoaderError
             now = time.time_ns()
             before = _look(entry.file)
-            package = self.loader.package(place, entry, reason)
-            if kind == RAISES and not isinstance(package.found.requires, BrokenValue):
+            huge = _huge_file([(entry.file, before), *old_release])
+            package = self.loader.package(place, entry, reason) if huge is None else _too_large(self.name, entry, huge)
+            if huge is None and kind == RAISES and not isinstance(package.found.requires, BrokenValue):
                 return self._mark(place, entry, "was not understood", settled(before, now))
             if _look(entry.file) == before:
                 self._watch_release(place, entry, old_release)
@@ -231,8 +233,9 @@ class _FamilyReader:
             return {}
         if self.loader is None:
             raise NeedsLoaderError
-        packages = self.loader.combined(place, self.settings)
-        if kind == RAISES and not isinstance(packages, BrokenValue):
+        huge = _huge_file([(place.family.path, _look(place.family.path))])
+        packages = self.loader.combined(place, self.settings) if huge is None else _too_large_error(huge)
+        if huge is None and kind == RAISES and not isinstance(packages, BrokenValue):
             packages = process_mark(self.name, "was not understood")
         if isinstance(packages, BrokenValue):
             self._fail(packages)
@@ -253,6 +256,19 @@ def _without_definition(place: Place, entry: Entry) -> PackageData:
     resource = {"location": place.path, "name": name, **version, "repository_type": "filesystem"}
     text = f"Missing package definition file: FileSystemPackageResource({resource!r})"
     return PackageData.unreadable(name, entry.version, BrokenValue("PackageDefinitionFileMissing", text), None)
+
+
+def _huge_file(files: Iterable[tuple[str, FileState]]) -> str | None:
+    """The first of some files that is larger than what is read. One such file must not take all memory."""
+    return next((path for path, state in files if state.size > MAX_DEFINITION), None)
+
+
+def _too_large(name: str, entry: Entry, path: str) -> PackageData:
+    return PackageData.unreadable(name, entry.version, _too_large_error(path), entry.file)
+
+
+def _too_large_error(path: str) -> BrokenValue:
+    return BrokenValue("PackageMetadataError", f"package definition file: {path}: {too_large(MAX_DEFINITION)}")
 
 
 def _look(path: str) -> FileState:
@@ -317,11 +333,12 @@ def _read_settled(path: str) -> tuple[bytes, FileState]:
     """Read a file while nobody changes it."""
     for _ in range(_TRIES):
         now = time.time_ns()
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        handle, status = open_plain(path)
         try:
-            status = os.fstat(handle)
             before = as_state(status)
+            require_size(path, status.st_size, MAX_DEFINITION)
             source = _read_all(handle, status.st_size)
+            require_size(path, len(source), MAX_DEFINITION)
             after = as_state(os.fstat(handle))
         finally:
             os.close(handle)
@@ -331,9 +348,12 @@ def _read_settled(path: str) -> tuple[bytes, FileState]:
 
 
 def _read_all(handle: int, size: int) -> bytes:
+    """The content of a file, which may have grown beyond what it may hold by one byte."""
     pieces = []
-    while piece := os.read(handle, size + 1):
+    left = MAX_DEFINITION + 1
+    while left and (piece := os.read(handle, min(size + 1, left))):
         pieces.append(piece)
+        left -= len(piece)
     return b"".join(pieces)
 
 

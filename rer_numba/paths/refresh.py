@@ -11,6 +11,7 @@ from rer_numba.link import link
 from rer_numba.paths.build import places_of, read_all, sources_of
 from rer_numba.paths.discover import list_location
 from rer_numba.paths.freshness import moved_families
+from rer_numba.paths.read import Loader
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.sources import Sources
 from rer_numba.progress import OnProgress, tell_nobody
@@ -25,6 +26,7 @@ def read_again(
     *,
     processes: int | None = None,
     on_progress: OnProgress = tell_nobody,
+    loader: Loader | None = None,
 ) -> Tables:
     """Read some families again.
 
@@ -36,6 +38,8 @@ def read_again(
         Families that have changed. Those that have come or gone since are found here.
     settings : PathSettings
         With which the packages were found.
+    loader : Loader, optional
+        As for `tables_of_paths`.
 
     Returns
     -------
@@ -54,7 +58,8 @@ def read_again(
     ]
     changed = {*names, *moved_families(recorded, dict(enumerate(locations)))}
     found = [name for name in sorted(changed) if any(name in location.families for location in locations)]
-    readings = read_all(places_of(locations, found), settings, processes=processes, on_progress=on_progress)
+    places = places_of(locations, found)
+    readings = read_all(places, settings, processes=processes, on_progress=on_progress, loader=loader)
     sources = sources_of(locations, readings)
     for name, folders in old.folders.items():
         if name and name not in changed:

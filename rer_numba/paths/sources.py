@@ -13,7 +13,7 @@ import numpy as np
 
 from rer_numba.facts import offsets_of
 from rer_numba.numbered import Numbered
-from rer_numba.paths.freshness import source_texts
+from rer_numba.paths.freshness import FIELDS, source_texts
 from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import FileState
 from rer_numba.schema import Tables
@@ -78,13 +78,9 @@ class Sources:
 
 
 def _state_columns(table: str, states: list[FileState]) -> dict[str, object]:
-    return {
-        f"{table}_inode": [state.inode for state in states],
-        f"{table}_mtime": [state.mtime_ns for state in states],
-        f"{table}_size": [state.size for state in states],
-    }
+    return {f"{table}_{name}": [state[n] for state in states] for n, name in enumerate(FIELDS)}
 
 
 def _states(tables: Tables, table: str) -> list[FileState]:
-    columns = [getattr(tables, f"{table}_{name}").tolist() for name in ("inode", "mtime", "size")]
+    columns = [getattr(tables, f"{table}_{name}").tolist() for name in FIELDS]
     return list(map(FileState, *columns))

@@ -24,6 +24,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from rer_numba.packages import PackageData
+from rer_numba.plain_files import MAX_DEFINITION, read_plain
 
 SOLVER_KEYS = frozenset({"name", "version", "requires", "variants", "build_requires", "timestamp"})
 """What a solve knows of a package."""
@@ -154,10 +155,9 @@ def read_static_package(path: str | os.PathLike[str]) -> StaticPackage:
     NotPlainError
         It is not plain, or not Python.
     OSError
-        It cannot be opened.
+        It cannot be read, or is too large.
     """
-    with open(path, "rb", buffering=0) as file:
-        return parse_static_package(file.read())
+    return parse_static_package(read_plain(path, MAX_DEFINITION))
 
 
 def parse_static_package(source: bytes) -> StaticPackage:

@@ -116,11 +116,10 @@ def _static(resource: Any) -> StaticPackage | None:
     if resource.filepath is None or resource.file_format is not FileFormat.py:
         return None
     from rer_numba.paths.read import old_release_files
-    from rer_numba.paths.static_package import NotPlainError, parse_static_package
+    from rer_numba.paths.static_package import NotPlainError, read_static_package
 
     try:
-        with open(resource.filepath, "rb", buffering=0) as file:
-            static = parse_static_package(file.read())
+        static = read_static_package(resource.filepath)
     except (NotPlainError, OSError):
         return None
     return static if static.has_timestamp or not old_release_files(resource.path) else None
