@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rez.exceptions import ResolveError
 from rez.packages import Variant
@@ -24,8 +23,15 @@ from rer_numba.schema import NONE
 from rer_numba.version_order import Version as OurVersion
 from rer_numba.versions import VersionRange as OurRange
 
+if TYPE_CHECKING:
+    from rer_numba.snapshot import _View
+
 VariantOf = Callable[[int], Variant]
 """Gives rez's own variant for a row of `variant_package`; called late, and only when somebody needs it."""
+
+
+_ROWS = "_rows_of_rez"
+"""Attribute of a view. No dictionary beside it: its values would hold their keys, and a mapped file with them."""
 
 
 class Rows:
@@ -45,11 +51,12 @@ class Rows:
         self._exact: dict[int, ExactRequest] = {}
 
     @classmethod
-    def of(cls, reader: Reader) -> Rows:
-        """Those of a reader; they live as long as it does."""
-        found = _ROWS.get(reader)
+    def of(cls, view: _View) -> Rows:
+        """Those of one view of a snapshot; they live as long as it does, and refer to its reader only."""
+        kept = vars(view)
+        found: Rows | None = kept.get(_ROWS)
         if found is None:
-            found = _ROWS[reader] = cls(reader)
+            found = kept[_ROWS] = cls(view.reader)
         return found
 
     def version(self, package: int) -> Version:
@@ -109,9 +116,6 @@ class Rows:
         found = self.requires_list(variant).get(name)
         assert found is not None
         return found
-
-
-_ROWS: WeakKeyDictionary[Reader, Rows] = WeakKeyDictionary()
 
 
 _K = TypeVar("_K")

@@ -280,7 +280,7 @@ class NativeSolve:
     def variants(self) -> list[TableVariant]:
         """The resolved variants."""
         reader = self.solve.view.reader
-        rows = Rows.of(reader)
+        rows = Rows.of(self.solve.view)
         building = self.options.building
         return [
             ResolvedVariant(
