@@ -55,7 +55,7 @@ def test_every_watch_hears_of_it(paths: list[str]) -> None:
 
 
 def test_watching_adds_one_name_to_what_rez_remembers(paths: list[str]) -> None:
-    place = package_repository_manager.get_repository(paths[0])
+    place: Any = package_repository_manager.get_repository(paths[0])
     kept = [Watch(paths[0], place) for _ in range(100)]
     assert len(kept) == 100 and place.get_family.cache_info().currsize == 1
 
@@ -74,7 +74,8 @@ def test_a_change_by_rez_reaches_every_list_of_paths(paths: list[str], change: s
     else:
         source = Path(paths[1], "a", "3", "package.py")
         write(Path(paths[1]), "a", "3", "name = 'a'\nversion = '3'\n")
-        family = package_repository_manager.get_repository(paths[1])._copy().get_package_family("a")
+        other: Any = package_repository_manager.get_repository(paths[1])
+        family = other._copy().get_package_family("a")
         place.install_variant(next(next(family.iter_packages()).iter_variants()))
         source.unlink()
         source.parent.rmdir()
@@ -88,7 +89,7 @@ def test_what_is_forgotten_goes(paths: list[str], published: bool) -> None:
     """A mapping, a file descriptor and 2 MB stayed with each `clear_caches` of a process that goes on."""
     if published:
         publish(paths[:1], beside(paths[0]))
-    gone = []
+    gone: list[weakref.ref[Any]] = []
     n_open = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     for _ in range(10):
         solver = Solver([Requirement("a")], paths)

@@ -1,6 +1,6 @@
 """Tells whether rez has forgotten what it knew of a repository, since somebody cleared its caches.
 
-A token lies in rez's own cache of families, where nothing else refers to it: it dies at the moment in which rez forgets,
+A token lies in rez's own cache of families, and nothing else refers to it: it dies at the moment in which rez forgets,
 by whatever call, and however many ask.
 """
 
@@ -51,7 +51,7 @@ class Watch:
 
 def token_in(place: Any) -> ref[Token] | None:
     """The token in the cache of a repository; None if it has no such cache, and remembers nothing."""
-    lookup = getattr(place, "get_family", None)
+    lookup: Any = getattr(place, "get_family", None)
     if not hasattr(lookup, "cache_info"):
         return None
     known: ref[Token] | None = vars(place).get(_TOKEN)
