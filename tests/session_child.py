@@ -43,7 +43,7 @@ class Session:
         return text.replace(str(self.root), "ROOT")
 
 
-# ----------------------------------------------------------------------------------------------- what is done to folders
+# ------------------------------------------------------------------ what is done to folders
 def write(session: Session, number: int, name: str, version: str, text: str) -> None:
     """Write a definition file, or another one in its place."""
     folder = session.path(number) / name / version
@@ -81,7 +81,7 @@ def publish(session: Session, numbers: Sequence[int]) -> None:
         Repository.from_paths(paths, processes=1).save(f"{Path(paths[0], '.rer')}{os.sep}")
 
 
-# ---------------------------------------------------------------------------------------------- what is done through rez
+# ------------------------------------------------------------------ what is done through rez
 def clear_all(session: Session) -> None:
     """Let rez forget everything."""
     from rez.package_repository import package_repository_manager

@@ -9,13 +9,13 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rez.solver import SolverCallbackReturn
 
 from rer_numba.rez_bridge import hook
 from rer_numba.rez_bridge.callbacks import silent
-from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, attempt
 from rer_numba.rez_bridge.solving import NativeSolve
 from rer_numba.rez_bridge.stats import record
 
@@ -35,10 +35,10 @@ class HandingOver(RezSolver):
     _native: NativeSolve | None
     _rez: RezSolver
 
-    def _fall_back(self, reason: str, steps: int) -> None:
+    def _fall_back(self, refusal: NotNativeError, steps: int) -> None:
         """Let rez solve, as a whole, up to where this solve had come; nobody is told twice."""
         loads, told = (0, 0) if self._native is None else (self._native.loads_told, self._native.steps_told)
-        record(False, reason)
+        record(False, refusal.reason, refusal)
         given = self._given
         ended = self._how_it_ended()
         self._native = None
@@ -66,11 +66,15 @@ class HandingOver(RezSolver):
     def _read(self, ours: Callable[[], _T], theirs: Callable[[RezSolver], _T]) -> _T:
         """Ask us, or rez, which is also asked when something goes wrong with us."""
         if self._native is not None:
-            try:
+
+            def read() -> _T:
                 with OUR_PART:
                     return ours()
-            except NotNativeError as refusal:
-                self._fall_back(refusal.reason, self.num_solves)
+
+            found, refusal = attempt(read)
+            if refusal is None:
+                return cast(_T, found)
+            self._fall_back(refusal, self.num_solves)
         return theirs(self._rez)
 
     def rez_at(self, step: int) -> RezSolver:
