@@ -4,11 +4,13 @@ Invariants
 ----------
 - Nobody who was told of a package or a step is told again.
 - What was handed over stays there: from then on `_rez` is set, and `_native` is not.
+- After an error rez's solver is what it is then, a stack without a phase and all: it is made when somebody looks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rez.solver import SolverCallbackReturn
@@ -41,9 +43,7 @@ class HandingOver(RezSolver):
         record(False, refusal.reason, refusal)
         given = self._given
         ended = self._how_it_ended()
-        self._native = None
-        for name in set(vars(self)) - {"_given", "_native"}:
-            del vars(self)[name]
+        self._leave()
         self._rez = RezSolver(
             **{
                 **given,
@@ -55,6 +55,19 @@ class HandingOver(RezSolver):
             self._rez.solve_step()
         if steps:
             vars(self._rez).update(ended)
+
+    def _leave(self) -> None:
+        """Keep nothing of ours."""
+        self._native = None
+        for name in set(vars(self)) - {"_given", "_native"}:
+            del vars(self)[name]
+
+    def _rez_that_raised(self) -> RezSolver:
+        """rez's solver after the error with which our solve has ended."""
+        solver = self.rez_at(0)
+        with suppress(Exception):
+            solver.solve()
+        return solver
 
     def _make_late(self, name: str) -> Callable[[], Any] | None:
         """How to make an attribute that nobody has written here."""
@@ -85,9 +98,12 @@ class HandingOver(RezSolver):
         return solver
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_rez" and vars(self).get("_native", self) is None:
+            self._rez = self._rez_that_raised()
+            return self._rez
         if name in ("_given", "_native", "_rez", "_shadow") or name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if "_rez" in vars(self):
+        if self._native is None:
             return getattr(self._rez, name)
         make = self._make_late(name)
         if make is not None:

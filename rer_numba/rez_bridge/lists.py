@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from rez.exceptions import ResolveError
 from rez.packages import Variant
 from rez.solver import PackageVariant, _PackageEntry, _PackageScope, _PackageVariantSlice
 from rez.version import Requirement, RequirementList, Version, VersionRange
@@ -19,6 +18,7 @@ from rez.version._version import _Bound, _LowerBound, _UpperBound
 
 from rer_numba.reader import Reader
 from rer_numba.requests import REMEMBERED
+from rer_numba.rez_bridge.raised import exception_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import Version as OurVersion
 from rer_numba.versions import VersionRange as OurRange
@@ -99,14 +99,16 @@ class Rows:
 
         Raises
         ------
-        ResolveError
-            They conflict with each other.
+        Exception
+            What rez raises when it looks at them: they conflict with each other, or cannot be read.
+        NotNativeError
+            Only rez can tell: they are a late function, or are not read yet.
         """
         found = self._lists.get(variant)
         if found is None:
             error = self._reader.variant_error(variant)
             if error != NONE:
-                raise ResolveError(self._reader.error(error)[1])
+                raise exception_of(*self._reader.error(error))
             rows = self._reader.variant_requirement_ids(variant)
             found = _keep(self._lists, variant, _merged_list([self.requirement(row) for row in rows]))
         return found
@@ -288,8 +290,9 @@ class TableSlice(_PackageVariantSlice):
 
         Raises
         ------
-        ResolveError
-            The slice was not looked at in the solve, and holds a variant whose requirements conflict with each other.
+        Exception
+            The slice was not looked at in the solve, and holds a variant whose requirements rez cannot read, or which
+            conflict with each other.
         """
         if self._broken is not None:
             self._broken.requires_list  # noqa: B018 - rez raises when it reads this

@@ -28,7 +28,7 @@ from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something
 from rer_numba.rez_bridge.commands import spare_what_is_there
 from rer_numba.rez_bridge.handing_over import HandingOver
 from rer_numba.rez_bridge.lazy_graph import LazyGraph
-from rer_numba.rez_bridge.phases import Phases, conflict_phase
+from rer_numba.rez_bridge.phases import Phases, conflict_phase, readable
 from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, attempt, require_native
 from rer_numba.rez_bridge.solving import NativeSolve, options_of
 from rer_numba.rez_bridge.stats import record
@@ -106,6 +106,8 @@ class Solver(HandingOver):
             raise
         except Exception:
             self._count()
+            if native.solve.status == state.ERROR:
+                self._leave()
             raise
         if status != state.PAUSED:
             self._count()
@@ -368,7 +370,7 @@ class Solver(HandingOver):
 
     def _latest_nonfailed_phase(self) -> Any:
         return self._read(
-            lambda: None if self.status == SolverStatus.failed else self._made_phases().latest(),
+            lambda: None if self.status == SolverStatus.failed else readable([self._made_phases().latest()])[0],
             lambda rez: rez._latest_nonfailed_phase(),
         )
 
@@ -388,7 +390,9 @@ _MADE_LATE: dict[str, Callable[[Any], Any]] = {
     ),
     "pr": lambda solver: _Printer(0, solver.buf, solver._given["suppress_passive"]),
     "solve_count": lambda solver: solver.num_solves,
-    "phase_stack": lambda solver: [conflict_phase(solver)] if solver._conflict else solver._made_phases().stack(),
+    "phase_stack": lambda solver: (
+        [conflict_phase(solver)] if solver._conflict else readable(solver._made_phases().stack())
+    ),
     "failed_phase_list": _failed_phases,
     "depth_counts": lambda solver: {0: 0} if solver._conflict else solver._made_phases().depth_counts(),
 }
