@@ -89,7 +89,8 @@ def looks(make: Any, request: list[str], paths: list[str], act: Callable[[Any], 
     made = tried(lambda: make([Requirement(text) for text in request], paths, **options))
     if isinstance(made, tuple):
         return made
-    shown = [tried(lambda: act(made)) and None]
+    tried(lambda: act(made))
+    shown = []
     for show in (
         str, dumped,
         lambda solver: solver.status,

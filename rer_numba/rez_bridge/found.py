@@ -1,15 +1,15 @@
 """Packages found and read through rez's own repository objects, in rez's own order.
 
-rez lists; what it remembers of its folders holds here too, and other types of repositories look like any other. A
-definition file that only says literals is parsed instead of run, unless rez has loaded it already: ten times as fast.
-All others are loaded by rez, attribute by attribute, with errors where rez raises them.
+rez lists; what it remembers of its folders holds here too (`rer_numba.rez_bridge.memory`), and other types of
+repositories look like any other. A definition file that only says literals is parsed instead of run, unless rez has
+loaded it already: ten times as fast. All others are loaded by rez, attribute by attribute, with errors where rez raises them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rez.serialise import FileFormat
 from rez.utils.sourcecode import SourceCode
@@ -17,6 +17,7 @@ from rez.utils.sourcecode import SourceCode
 from rer_numba.errors import VersionError
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Listed, Listing
+from rer_numba.rez_bridge import memory
 from rer_numba.rez_bridge.load import attempt, late, package_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
@@ -31,7 +32,7 @@ KNOWN_TYPES = frozenset({"filesystem", "memory"})
 
 
 class RezFinder:
-    """Lists and reads by rez's repositories.
+    """Lists and reads by rez's repositories, ahead of the solve: what counts is settled by `commit`.
 
     Parameters
     ----------
@@ -41,6 +42,14 @@ class RezFinder:
 
     def __init__(self, repositories: Sequence[tuple[int, Any]]) -> None:
         self.repositories = repositories
+        self._listed: dict[str, tuple[int, list[memory.Listed]]] = {}
+        self._read: dict[tuple[str, str], _Read] = {}
+        self._committed: set[str] = set()
+        self._turn = 0
+
+    def begin(self) -> None:
+        """Begin another solve: what was read ahead before may have changed since."""
+        self._turn += 1
 
     def find(self, name: str) -> Listing:
         """List a family. Ports: rez.packages.iter_packages and _get_families (rez 3.4.0)."""
@@ -49,9 +58,10 @@ class RezFinder:
         try:
             families = []
             for path, place in self.repositories:
-                families.append((path, place, place.get_package_family(name)))
-            for path, place, family in families:
-                for resource in place.iter_packages(family) if family else ():
+                families.append((path, memory.Listed(place, name)))
+            self._listed[name] = self._turn, [listed for _, listed in families]
+            for path, listed in families:
+                for resource in listed.packages():
                     version = version_of(resource)
                     found.setdefault(version_key(version), Listed(version, path, resource))
         except VersionError as error:
@@ -63,12 +73,93 @@ class RezFinder:
     def read(self, name: str, listed: Listed) -> PackageData:
         """Read a package."""
         resource = listed.resource
-        static = _static(resource)
+        known = memory.Memory.of(resource._repository).packages.get((name, listed.version))
+        if known is not None:
+            return known
+        if resource._repository.name() not in KNOWN_TYPES:
+            return _by_attributes(name, listed)
+        own = self._own(name, resource)
+        state = None if own is resource else _state_of(own)
+        static = _static(own)
         if static is not None:
-            return static.package(name, listed.version, resource.filepath)
-        if resource._repository.name() in KNOWN_TYPES:
-            return _loaded(name, listed)
-        return _by_attributes(name, listed)
+            package = static.package(name, listed.version, own.filepath)
+        else:
+            package = _loaded(name, listed._replace(resource=own))
+        self._read[name, listed.version] = _Read(self._turn, resource, own, state, package)
+        return package
+
+    def _own(self, name: str, resource: Any) -> Any:
+        """The resource to read by: rez's, if rez has loaded it, or else one that leaves no trace."""
+        if "_data" in vars(resource):
+            return resource
+        own = memory.fresh(resource)
+        if own.key == _COMBINED:
+            listed = self._listed[name][1] if name in self._listed else []
+            families = [one.family for one in listed if one.place is resource._repository]
+            vars(own).update({"parent": family for family in families})
+        return own
+
+    def commit(self, names: Iterable[str], packages: Iterable[tuple[str, str]]) -> bool:
+        """Settle what a solve has touched: rez is to remember it as it was read.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Families that were listed.
+        packages : iterable of (str, str)
+            Family and spelling of the version of those that were loaded.
+
+        Returns
+        -------
+        bool
+            Whether it is still so. If not, nothing was settled, and everything has to be listed and read again.
+        """
+        new = [name for name in names if name not in self._committed and name in self._listed]
+        loaded = [(key, self._read[key]) for key in packages if key in self._read]
+        for name in new:
+            turn, listed = self._listed[name]
+            if not all(one.is_so(surely=turn == self._turn) for one in listed):
+                return False
+        if not all(read.is_so(surely=read.turn == self._turn) for _, read in loaded):
+            return False
+        for name in new:
+            for one in self._listed[name][1]:
+                one.remember()
+            self._committed.add(name)
+        for key, read in loaded:
+            read.remember(key)
+            del self._read[key]
+        return True
+
+
+class _Read(NamedTuple):
+    """A package that was read ahead: in which turn, rez's object, the one it was read by, and the state of its file."""
+
+    turn: int
+    resource: Any
+    own: Any
+    state: tuple[object, ...] | None
+    package: PackageData
+
+    def is_so(self, *, surely: bool) -> bool:
+        """Tell whether rez would read the same now."""
+        if self.own is self.resource:
+            return True
+        if "_data" in vars(self.resource):
+            return False  # rez has loaded it since
+        return surely or _state_of(memory.fresh(self.resource)) == self.state
+
+    def remember(self, key: tuple[str, str]) -> None:
+        """Keep it as long as rez would, and let rez have what was loaded for it."""
+        memory.Memory.of(self.resource._repository).packages[key] = self.package
+        memory.hand_over(self.own, self.resource)
+
+
+def _state_of(resource: Any) -> tuple[object, ...]:
+    """What tells that the definition of a package in folders is the same; of any other nothing tells it."""
+    if resource.key == _PLAIN:
+        return memory.file_state(resource.filepath)
+    return memory.file_state(resource.parent.filepath) if resource.key == _COMBINED else (object(),)
 
 
 def version_of(resource: Any) -> str:

@@ -190,14 +190,15 @@ class Site:
         """Tell whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
         if not all(watch.is_current() for watch in self._watches):
             return False
-        others = {number for number, place in self._finder.repositories if place.name() != "filesystem"}
-        return not others or all(
+        others = RezFinder([one for one in self._finder.repositories if one[1].name() != "filesystem"])
+        return not others.repositories or all(
             self._lists_as_before(name, listing.packages, others) for name, listing in self._partial.listings.items()
         )
 
-    def _lists_as_before(self, name: str, packages: Iterable[Listed], numbers: set[int]) -> bool:
+    def _lists_as_before(self, name: str, packages: Iterable[Listed], others: RezFinder) -> bool:
         """List a family again where rez does so for each solve; the objects must be the same ones."""
-        now = [listed for listed in self._finder.find(name).packages if listed.path in numbers]
+        now = others.find(name).packages
+        numbers = {number for number, _ in others.repositories}
         before = [listed for listed in packages if listed.path in numbers]
         return len(now) == len(before) and all(
             one.resource is other.resource for one, other in zip(now, before, strict=True)
@@ -214,6 +215,7 @@ class Site:
             Merged.
         """
         with self._lock:
+            self._finder.begin()
             if self._reach is not None:
                 if self._reach.begin(request):
                     self._link()
@@ -297,6 +299,9 @@ class Site:
             is_short = any(snapshot.lacks(name, self._found) for name in names)
             if self._read(snapshot, packages) or is_short:
                 self._link()
+                return True
+            if not self._finder.commit(names, map(snapshot.name_of, packages)):
+                self._begin()  # something that was read ahead has changed before a solve came to it
                 return True
             return False
 
