@@ -90,8 +90,7 @@ def looks(make: Any, request: list[str], paths: list[str], act: Callable[[Any], 
     if isinstance(made, tuple):
         return made
     tried(lambda: act(made))
-    shown = []
-    for show in (
+    shows: tuple[Callable[[Any], Any], ...] = (
         str, dumped,
         lambda solver: solver.status,
         lambda solver: [str(phase) for phase in solver.phase_stack],
@@ -101,9 +100,8 @@ def looks(make: Any, request: list[str], paths: list[str], act: Callable[[Any], 
         lambda solver: solver.failure_reason() and str(solver.failure_reason()),
         lambda solver: sorted(solver.get_graph().nodes()),
         lambda solver: solver.solve(),
-    ):  # fmt: skip
-        shown.append(tried(lambda show=show: show(made)))
-    return shown
+    )  # fmt: skip
+    return [tried(lambda show=show: show(made)) for show in shows]
 
 
 ACTS: dict[str, Callable[[Any], Any]] = {

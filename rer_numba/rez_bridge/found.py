@@ -2,7 +2,8 @@
 
 rez lists; what it remembers of its folders holds here too (`rer_numba.rez_bridge.memory`), and other types of
 repositories look like any other. A definition file that only says literals is parsed instead of run, unless rez has
-loaded it already: ten times as fast. All others are loaded by rez, attribute by attribute, with errors where rez raises them.
+loaded it already: ten times as fast. All others are loaded by rez, attribute by attribute, with errors where rez raises
+them.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ class RezFinder:
             package = static.package(name, listed.version, own.filepath)
         else:
             package = _loaded(name, listed._replace(resource=own))
-        self._read[name, listed.version] = _Read(self._turn, resource, own, state, package)
+        failed = static is None and "_data" not in vars(own) and bool(_file_of(own))
+        self._read[name, listed.version] = _Read(self._turn, resource, own, state, package, failed)
         return package
 
     def _own(self, name: str, resource: Any) -> Any:
@@ -94,9 +96,9 @@ class RezFinder:
             return resource
         own = memory.fresh(resource)
         if own.key == _COMBINED:
-            listed = self._listed[name][1] if name in self._listed else []
-            families = [one.family for one in listed if one.place is resource._repository]
-            vars(own).update({"parent": family for family in families})
+            for listed in self._listed[name][1] if name in self._listed else ():
+                if listed.place is resource._repository:
+                    vars(own)["parent"] = listed.family
         return own
 
     def commit(self, names: Iterable[str], packages: Iterable[tuple[str, str]]) -> bool:
@@ -127,19 +129,33 @@ class RezFinder:
                 one.remember()
             self._committed.add(name)
         for key, read in loaded:
-            read.remember(key)
-            del self._read[key]
+            if read.remember(key):
+                del self._read[key]
         return True
 
 
 class _Read(NamedTuple):
-    """A package that was read ahead: in which turn, rez's object, the one it was read by, and the state of its file."""
+    """A package that was read ahead.
+
+    Attributes
+    ----------
+    turn : int
+        In which it was read.
+    resource, own : rez.package_resources.PackageResource
+        rez's object, and the one by which it was read.
+    state : tuple or None
+        Of its file, before that; None where rez had loaded it.
+    package : PackageData
+    failed : bool
+        The file could not be loaded.
+    """
 
     turn: int
     resource: Any
     own: Any
     state: tuple[object, ...] | None
     package: PackageData
+    failed: bool
 
     def is_so(self, *, surely: bool) -> bool:
         """Tell whether rez would read the same now."""
@@ -149,17 +165,24 @@ class _Read(NamedTuple):
             return False  # rez has loaded it since
         return surely or _state_of(memory.fresh(self.resource)) == self.state
 
-    def remember(self, key: tuple[str, str]) -> None:
-        """Keep it as long as rez would, and let rez have what was loaded for it."""
-        memory.Memory.of(self.resource._repository).packages[key] = self.package
+    def remember(self, key: tuple[str, str]) -> bool:
+        """Keep it as long as rez would, and let rez have what was loaded for it. False: rez would load it again."""
         memory.hand_over(self.own, self.resource)
+        if self.failed:
+            return False
+        memory.Memory.of(self.resource._repository).packages[key] = self.package
+        return True
 
 
 def _state_of(resource: Any) -> tuple[object, ...]:
     """What tells that the definition of a package in folders is the same; of any other nothing tells it."""
-    if resource.key == _PLAIN:
-        return memory.file_state(resource.filepath)
-    return memory.file_state(resource.parent.filepath) if resource.key == _COMBINED else (object(),)
+    return memory.file_state(_file_of(resource)) if resource.key in (_PLAIN, _COMBINED) else (object(),)
+
+
+def _file_of(resource: Any) -> str | None:
+    """The definition file of a package in folders, if there is one."""
+    found: str | None = resource.parent.filepath if resource.key == _COMBINED else getattr(resource, "filepath", None)
+    return found
 
 
 def version_of(resource: Any) -> str:

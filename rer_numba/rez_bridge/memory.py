@@ -6,8 +6,8 @@ answers are those rez would give at this moment:
 
 - Reading ahead leaves no trace in rez, and counts only when a solve touches it: if it has changed by then, it is read
   again.
-- What a solve has touched is put where rez remembers it: lists of packages into rez's own caches, what packages say into
-  a `Memory`, which goes when rez forgets.
+- What a solve has touched is put where rez remembers it: lists of packages into rez's own caches, what packages say
+  into a `Memory`, which goes when rez forgets. A file that cannot be loaded is not remembered: rez tries again.
 - Whatever rez remembers of its own counts more than what lies in the folders.
 """
 
@@ -131,9 +131,11 @@ def fresh(resource: Any) -> Any:
 
 
 def hand_over(own: Any, resource: Any) -> None:
-    """Let rez's resource have what was loaded for it."""
-    if own is not resource and "_data" in vars(own):
-        vars(resource).setdefault("_data", vars(own)["_data"])
+    """Let rez's resource have what was found and loaded for it."""
+    if own is not resource:
+        for key in ("_filepath_and_format", "_data"):
+            if key in vars(own):
+                vars(resource).setdefault(key, vars(own)[key])
 
 
 def remembers(cache: Any, key: object) -> bool:
