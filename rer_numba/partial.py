@@ -83,6 +83,21 @@ class Finder(Protocol):
         """Read a package. Nothing raises: what is broken is in it."""
 
 
+class Outdated(Protocol):
+    """What has changed since tables were made.
+
+    Attributes
+    ----------
+    stale : set of str
+        Families.
+    changed : dict
+        Package -> (family, version as spelled) of single packages of other families.
+    """
+
+    stale: set[str]
+    changed: dict[int, tuple[str, str]]
+
+
 class Encoded:
     """Tables that are complete for some of the paths.
 
@@ -91,17 +106,26 @@ class Encoded:
     tables : Tables or Views
     paths : sequence of int
         Number of the path of each of their locations.
+    outdated : Outdated, optional
+        What in them counts no more. It may grow.
     """
 
-    def __init__(self, tables: Tables | Views, paths: Sequence[int]) -> None:
+    def __init__(self, tables: Tables | Views, paths: Sequence[int], outdated: Outdated | None = None) -> None:
         self._views = views_of(tables)
         self._paths = paths
+        self._outdated = outdated
         self.lookup = Lookup(self._views)
 
+    def is_outdated(self, name: str) -> bool:
+        """Tell whether a family, or a package of it, counts no more."""
+        return self._outdated is not None and (
+            name in self._outdated.stale or any(name == family for family, _ in self._outdated.changed.values())
+        )
+
     def has(self, name: str) -> bool:
-        """Tell whether they have packages of a family, or an error for it."""
+        """Tell whether they have packages of a family, or an error for it, all of which count."""
         family = self.lookup.family(name)
-        if family < 0:
+        if family < 0 or self.is_outdated(name):
             return False
         first, last = self._views.family_package_offsets[family : family + 2]
         return first < last or self._views.family_error[family] != NONE
@@ -110,7 +134,7 @@ class Encoded:
         """(number of a path, what listing a family raises there), if it does."""
         family = self.lookup.family(name)
         row = NONE if family < 0 else self._views.family_error[family]
-        if row == NONE:
+        if row == NONE or (self._outdated is not None and name in self._outdated.stale):
             return []
         kind, text = self._views.error_type_text[row], self._views.error_value_text[row]
         return [(self._paths[0], (self.lookup.text(kind), self.lookup.text(text)))]
@@ -125,10 +149,14 @@ class Encoded:
         families = np.arange(len(tables.family_text))
         if names is not None:
             families = np.array(sorted(row for row in map(self.lookup.family, names) if row >= 0), np.int64)
+        stale = () if self._outdated is None else map(self.lookup.family, self._outdated.stale)
+        families = families[~np.isin(families, list(stale))]
         wanted = np.zeros(len(tables.family_text), bool)
         wanted[families] = True
         of_package = np.repeat(np.arange(len(wanted)), np.diff(tables.family_package_offsets))
-        facts = facts_of_tables(tables, np.flatnonzero(wanted[of_package]), families)
+        packages = wanted[of_package]
+        packages[[] if self._outdated is None else list(self._outdated.changed)] = False
+        facts = facts_of_tables(tables, np.flatnonzero(packages), families)
         path = np.array(self._paths, np.int64)[facts.packages["location"]]
         facts.packages["location"] = path
         facts.packages["given"] = (path << _PATH_SHIFT) + 2 * facts.packages["given"]

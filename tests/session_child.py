@@ -144,7 +144,7 @@ def resolve(session: Session, numbers: Sequence[int], requests: Sequence[str], t
     context = ResolvedContext(list(requests), package_paths=paths, timestamp=timestamp or None, caching=False)
     return [
         context.status.name,
-        [[str(one), str(one.requires), one.handle.to_dict()] for one in context.resolved_packages or ()],
+        [[str(one), one.handle.to_dict()] for one in context.resolved_packages or ()],
         context.failure_description,
     ]
 

@@ -47,6 +47,10 @@ class Freshness:
 
     # --- locations
 
+    def look_again(self) -> None:
+        """Forget whether families have come to a location, or left it."""
+        self._moved.clear()
+
     def other_location(self, paths: Iterable[str]) -> str | None:
         """The first absolute path that does not lead to one of the locations any more."""
         for path in paths:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rez.serialise import FileFormat
@@ -25,6 +26,7 @@ from rer_numba.version_order import version_key
 
 if TYPE_CHECKING:  # where everything is published nothing is read
     from rer_numba.paths.static_package import StaticPackage
+    from rer_numba.rez_bridge.published import Published
 
 _PLAIN = "filesystem.package"
 _COMBINED = "filesystem.package.combined"
@@ -39,10 +41,18 @@ class RezFinder:
     ----------
     repositories : sequence of (int, rez.package_repository.PackageRepository)
         In the order in which they are searched, with the number of the path of each.
+    published : sequence of Published
+        Which answer for all other paths, except for what has changed in them.
+    places : sequence of rez.package_repository.PackageRepository
+        Of all paths.
     """
 
-    def __init__(self, repositories: Sequence[tuple[int, Any]]) -> None:
+    def __init__(
+        self, repositories: Sequence[tuple[int, Any]], published: Sequence[Published] = (), places: Sequence[Any] = ()
+    ) -> None:
         self.repositories = repositories
+        self._published = published
+        self._places = places
         self._listed: dict[str, tuple[int, list[memory.Listed]]] = {}
         self._read: dict[tuple[str, str], _Read] = {}
         self._committed: set[str] = set()
@@ -58,11 +68,12 @@ class RezFinder:
         path = NONE
         try:
             families = []
-            for path, place in self.repositories:
+            for path, place in self._searched(name):
                 families.append((path, memory.Listed(place, name)))
             self._listed[name] = self._turn, [listed for _, listed in families]
-            for path, listed in families:
-                for resource in listed.packages():
+            changed = self._changed(name)
+            for path, listed in sorted([*families, *changed], key=itemgetter(0)):
+                for resource in listed.packages() if isinstance(listed, memory.Listed) else [listed]:
                     version = version_of(resource)
                     found.setdefault(version_key(version), Listed(version, path, resource))
         except VersionError as error:
@@ -70,6 +81,22 @@ class RezFinder:
         except Exception as error:  # noqa: BLE001 - whatever listing raises is raised by the solve that lists it
             return Listing([], BrokenValue.of(error), path)
         return Listing(list(found.values()))
+
+    def _searched(self, name: str) -> list[tuple[int, Any]]:
+        """The paths on which a family is listed, and the repository of each."""
+        stale = {number for one in self._published if name in one.known.stale for number in one.paths}
+        return sorted([*self.repositories, *((number, self._places[number]) for number in stale)], key=itemgetter(0))
+
+    def _changed(self, name: str) -> list[tuple[int, Any]]:
+        """The changed packages of a published family that is otherwise as it was: (number of the path, resource)."""
+        found = []
+        for one in self._published:
+            for package, (family, version) in one.known.changed.items() if name not in one.known.stale else ():
+                if family == name:
+                    path = one.paths[one.views.package_location[package]]
+                    uri = one.reader.package_uri(package, name)
+                    found.append((path, folder_resource(self._places[path], name, version, uri)))
+        return found
 
     def read(self, name: str, listed: Listed) -> PackageData:
         """Read a package."""

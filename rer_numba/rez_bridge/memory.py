@@ -72,7 +72,7 @@ class Listed:
         self._name = name
         self._packages: list[Any] | None = None
         self._state: tuple[object, ...] | None = None
-        if not _lists_folders(place) or _remembered(place, name) is not None:
+        if not _lists_folders(place) or remembered(place, name) is not None:
             self.family = place.get_package_family(name)
         else:
             self._state = _family_state(place, name)
@@ -94,7 +94,7 @@ class Listed:
         """Tell whether rez would list the same now; `surely`: nothing can have changed in between."""
         if self._state is None:
             return True
-        now = _remembered(self.place, self._name)
+        now = remembered(self.place, self._name)
         if now is not None:
             return now == (self._packages or [])
         return surely or _family_state(self.place, self._name) == self._state
@@ -113,7 +113,7 @@ class Listed:
                 vars(family).pop("iter_packages", None)
 
 
-def _remembered(place: Any, name: str) -> list[Any] | None:
+def remembered(place: Any, name: str) -> list[Any] | None:
     """The packages of a family as rez remembers them, none if it remembers that there is none; None if it does not."""
     if not remembers(place.get_family, name):
         return None

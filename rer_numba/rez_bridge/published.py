@@ -8,17 +8,17 @@ separated as in PATH. What cannot be used is told once, and its paths are read a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
-from rer_numba import storage
 from rer_numba.errors import RerError
 from rer_numba.partial import Encoded
-from rer_numba.paths.freshness import STRICT, Freshness
-from rer_numba.paths.guard import Guard
+from rer_numba.paths.freshness import Freshness
 from rer_numba.paths.settings import PathSettings
-from rer_numba.progress import tell_nobody
+from rer_numba.reader import Reader
 from rer_numba.repository import Repository
+from rer_numba.rez_bridge.pinned import Pinned, pinned
 from rer_numba.tell import warn_once
 from rer_numba.views import Views
 
@@ -31,30 +31,20 @@ class Published:
 
     Parameters
     ----------
-    repository : Repository
-        Opened without any check of its own: what solves touch is looked at here.
+    known : Pinned
+        What this process knows of it, for any list of paths.
     first : int
         Number of the path of its first location.
     """
 
-    def __init__(self, repository: Repository, first: int) -> None:
-        self.repository = repository
-        self._use(first)
-
-    def _use(self, first: int) -> None:
-        views = self.repository.views
-        settings = self.repository.path_settings
-        assert settings is not None
-        n = len(views.location_text)
-        self.paths = range(first, first + n)
-        self.encoded = Encoded(views, self.paths)
-        self._guard: Guard | None = Guard(views, settings, STRICT, self.repository.paths)
+    def __init__(self, known: Pinned, first: int) -> None:
+        self.known = known
+        self.repository = known.repository
+        self.views: Views = known.repository.views
+        self.paths = range(first, first + len(self.views.location_text))
+        self.encoded = Encoded(self.views, self.paths, known)
+        self.reader = Reader(self.views)
         self._rows: dict[str, dict[str, int]] = {}
-
-    @property
-    def views(self) -> Views:
-        """Of the repository as it is now."""
-        return self.repository.views
 
     def row(self, name: str, version: str) -> int | None:
         """The package of a name and a spelling of a version."""
@@ -70,30 +60,13 @@ class Published:
             for row in range(*self.views.family_package_offsets[family : family + 2]):
                 yield lookup.text(self.views.package_version_text[row]), row
 
-    def stale_path(self, families: Iterable[str], packages: Iterable[int]) -> str | None:
-        """The first path that has changed of what a solve touched. Each is looked at once."""
-        return None if self._guard is None else self._guard.stale_path(families, packages)
 
-    def refresh(self) -> None:
-        """Read what has changed; save it where that is allowed.
-
-        Raises
-        ------
-        OSError, RerError
-            It cannot be brought up to date.
-        """
-        storage.refresh(self.repository, "strict", None, None, tell_nobody)
-        self._use(self.paths.start)
-        self._guard = None  # everything has been looked at
-
-
-def published_for(locations: Sequence[str | None], settings: PathSettings) -> list[Published]:
+def published_for(places: Sequence[Any], settings: PathSettings) -> list[Published]:
     """Find the repositories that answer for some paths.
 
     Parameters
     ----------
-    locations : sequence of str or None
-        The paths as rez spells them; None for one that is no folder of packages.
+    places : sequence of rez.package_repository.PackageRepository
     settings : PathSettings
         How rez reads folders: a repository that was made otherwise is not used.
 
@@ -104,23 +77,29 @@ def published_for(locations: Sequence[str | None], settings: PathSettings) -> li
     """
     found: list[Published] = []
     taken: set[int] = set()
-    for one in sorted(_candidates(locations, settings), key=lambda one: -len(one.paths)):
+    for one in sorted(_candidates(places, settings), key=lambda one: -len(one.paths)):
         if taken.isdisjoint(one.paths):
             taken.update(one.paths)
             found.append(one)
     return sorted(found, key=lambda one: -len(one.views.package_version_rank))
 
 
-def _candidates(locations: Sequence[str | None], settings: PathSettings) -> Iterator[Published]:
+def _candidates(places: Sequence[Any], settings: PathSettings) -> Iterator[Published]:
+    locations = [str(place.location) if place.name() == "filesystem" else None for place in places]
+
+    def its_places(repository: Repository) -> Sequence[Any] | None:
+        first = _run_of(repository, locations)
+        return None if first is None else places[first : first + len(repository.views.location_text)]
+
     listed = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
     beside = [os.path.join(location, FOLDER) for location in locations if location]
     for path in dict.fromkeys((*listed, *(path for path in beside if os.path.isdir(path)))):
-        repository = _opened(path)
-        if repository is None:
+        known = pinned(path, its_places, lambda path=path: _opened(path))  # type: ignore[misc]
+        if known is None:
             continue
-        first = _run_of(repository, locations)
-        if first is not None and _reads_alike(path, repository, settings):
-            yield Published(repository, first)
+        first = _run_of(known.repository, locations)
+        if first is not None and _reads_alike(path, known.repository, settings):
+            yield Published(known, first)
 
 
 def _opened(path: str) -> Repository | None:
@@ -136,7 +115,10 @@ def _run_of(repository: Repository, locations: Sequence[str | None]) -> int | No
     """Where the repository's locations stand among the paths, one after the other."""
     settings = repository.path_settings
     assert settings is not None
-    own = Freshness(repository.views, settings).locations
+    freshness = Freshness(repository.views, settings)
+    own = freshness.locations
+    if freshness.other_location(repository.paths) is not None:
+        return None
     starts = range(len(locations) - len(own) + 1 if own else 0)
     return next((start for start in starts if list(locations[start : start + len(own)]) == own), None)
 

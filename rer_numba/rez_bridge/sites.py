@@ -30,7 +30,6 @@ from rez.config import config
 from rez.package_repository import package_repository_manager
 from rez.packages import Package
 
-from rer_numba.errors import RerError
 from rer_numba.options import SolveOptions
 from rer_numba.partial import Listed, Partial, unread_marks
 from rer_numba.paths.settings import PathSettings
@@ -40,8 +39,8 @@ from rer_numba.requirements import Requirement, RequirementList, is_valid_packag
 from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
 from rer_numba.rez_bridge.published import VARIABLE, Published, published_for
 from rer_numba.rez_bridge.watch import Watch
+from rer_numba.schema import NONE
 from rer_numba.snapshot import Snapshot
-from rer_numba.tell import warn_once
 from rer_numba.touched import Touched
 from rer_numba.version_order import Version, version_key
 from rer_numba.views import Views
@@ -156,7 +155,7 @@ class Site:
         self._settings = settings
         self._repositories = [package_repository_manager.get_repository(path) for path in self.paths]
         self._watches = [Watch(path, place) for path, place in zip(self.paths, self._repositories, strict=True)]
-        self._published = published_for(list(map(_location, self._repositories)), settings)
+        self._published = published_for(self._repositories, settings)
         self._begin()
 
     def _begin(self) -> None:
@@ -168,7 +167,8 @@ class Site:
             if number not in answered and place.uid not in seen:
                 open_paths.append((number, place))
             seen.add(place.uid)
-        self._finder = RezFinder(open_paths)
+        self._extents = self._known_to_have_changed()
+        self._finder = RezFinder(open_paths, self._published, self._repositories)
         encoded = [one.encoded for one in self._published]
         self._links = 0
         self._found: set[str] = set()
@@ -216,6 +216,10 @@ class Site:
         """
         with self._lock:
             self._finder.begin()
+            for one in self._published:
+                one.known.begin()
+            if self._extents != self._known_to_have_changed():
+                self._begin()
             if self._reach is not None:
                 if self._reach.begin(request):
                     self._link()
@@ -290,9 +294,8 @@ class Site:
             assert isinstance(snapshot, SiteSnapshot)
             names = [one if isinstance(one, str) else snapshot.reader.family_name(one) for one in touched.families]
             packages = [*touched.packages, *touched.hidden]
-            stale = self._stale(snapshot, names, packages)
-            if stale is not None:
-                self._refresh(stale)
+            if self._differs(snapshot, names, packages):
+                self._begin()
                 return True
             for name in names:
                 self._list(name)
@@ -303,6 +306,10 @@ class Site:
             if not self._finder.commit(names, map(snapshot.name_of, packages)):
                 self._begin()  # something that was read ahead has changed before a solve came to it
                 return True
+            for one in self._published:
+                one.known.pin(names, self._packages_in(one, snapshot, packages))
+            errors = snapshot.views.package_error
+            snapshot.checked.update(package for package in packages if errors[package] == NONE)
             return False
 
     # --- reading
@@ -311,7 +318,7 @@ class Site:
         """List a family; tell whether anything was found that is not published."""
         if name in self._partial.listings or not is_valid_package_name(name):
             return False
-        found = self._partial.find(name)
+        found = self._partial.find(name) or any(one.encoded.is_outdated(name) for one in self._published)
         if found:
             self._found.add(name)
             if self._published:
@@ -342,31 +349,25 @@ class Site:
 
     # --- published repositories
 
-    def _stale(self, snapshot: SiteSnapshot, names: list[str], packages: list[int]) -> Published | None:
-        """A published repository that is not what it was, as far as a solve saw it."""
+    def _differs(self, snapshot: SiteSnapshot, names: list[str], packages: list[int]) -> bool:
+        """Look whether published packages are what they were, as far as a solve saw them and they are not known yet."""
         packages = [package for package in packages if package not in snapshot.checked]
-        for number, one in enumerate(self._published):
-            if not snapshot.is_whole:
-                own = self._packages_in(one, snapshot, packages)
-            else:
-                own = [] if number else packages
-            if one.stale_path(names, own) is not None:
-                return one
-        snapshot.checked.update(packages)
-        return None
+        for one in self._published:
+            if one.known.look(names, self._packages_in(one, snapshot, packages)):
+                one.known.renew()
+        return self._extents != self._known_to_have_changed()
+
+    def _known_to_have_changed(self) -> list[tuple[int, int]]:
+        """How much is known to have changed of each published repository, by solves on any list of paths."""
+        return [(len(one.known.stale), len(one.known.changed)) for one in self._published]
 
     def _packages_in(self, one: Published, snapshot: SiteSnapshot, packages: list[int]) -> list[int]:
-        """The packages of linked tables that came from a published repository, as its own rows."""
+        """The packages that came from a published repository, as its own rows."""
+        if snapshot.is_whole:
+            return packages if one is self._published[0] else []
+        known = one.known
         rows = [one.row(*snapshot.name_of(package)) for package in packages if snapshot.path_of(package) in one.paths]
-        return [row for row in rows if row is not None]
-
-    def _refresh(self, one: Published) -> None:
-        try:
-            one.refresh()
-        except (OSError, RerError) as error:
-            warn_once(f"rer-numba: {one.repository.path} is out of date and not used: {error}")
-            self._published.remove(one)
-        self._begin()
+        return [row for row in rows if row is not None and row not in known.changed]
 
     # --- rez's objects
 
@@ -388,8 +389,3 @@ class Site:
         if listed is not None and listed.path == path:
             return listed.resource
         return folder_resource(self._repositories[path], name, version, snapshot.reader.package_uri(package, name))
-
-
-def _location(place: Any) -> str | None:
-    """Where the folders of a repository lie, if it is one of folders."""
-    return str(place.location) if place.name() == "filesystem" else None
