@@ -25,9 +25,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from rer_numba.packages import PROCESS, BrokenValue
-from rer_numba.partial import Finder, Found, Part, Partial, unread_marks
-from rer_numba.paths.guard import Looks, Touches
-from rer_numba.paths.settings import PathSettings
+from rer_numba.partial import Finder, Found, Known, Part, Partial, unread_marks
+from rer_numba.paths.guard import Touches
 from rer_numba.reach import Reach, requires_of
 from rer_numba.reader import Reader
 from rer_numba.requirements import Requirement, is_valid_package_name
@@ -159,15 +158,14 @@ class Assembly:
     ----------
     locations : sequence of str
         The paths, as the finder spells them.
-    parts : sequence of Part
-        Tables that answer for some of the paths; no two for the same one.
+    tables : sequence of (Views, sequence of int, Known)
+        That answer for some of the paths, no two for the same one: columns, the number of the path of each location
+        (NONE for one that is none of the paths), and what this process knows of them.
     finder : Finder
         Knows the paths by their places in `locations`.
-    settings : PathSettings
-        How folders are read.
     keeper : Keeper
     is_answered : bool
-        The parts answer for all paths.
+        The tables answer for all paths.
 
     Attributes
     ----------
@@ -182,28 +180,34 @@ class Assembly:
     def __init__(
         self,
         locations: Sequence[str],
-        parts: Sequence[Part],
+        tables: Sequence[tuple[Views, Sequence[int], Known]],
         finder: Finder,
-        settings: PathSettings,
         keeper: Keeper,
         *,
         is_answered: bool,
     ) -> None:
         self.waves = 0
         self._lock = RLock()
-        self._settings = settings
+        self._locations = locations
+        self._tables = tables
+        self._finder = finder
         self._keeper = keeper
-        self._looks = Looks()
+        self._is_answered = is_answered
         self._roots: dict[str, None] = {}
-        self._found: set[str] = set()
-        self._kept_part = keeper.part()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is read; some of the tables are solved from as they are, where that is possible."""
+        parts = [Part(*one) for one in self._tables]
         whole = next((part for part in parts if part.is_whole), None)
+        self._kept_part = self._keeper.part()
         if self._kept_part is not None:
             whole = self._kept_part
             for part in parts:
                 part.leave_out(*whole.names())
             parts = [whole, *parts]
-        self.partial = Partial(finder, locations, parts, is_answered=is_answered)
+        self._found: set[str] = set()
+        self.partial = Partial(self._finder, self._locations, parts, is_answered=self._is_answered)
         self._reach = None if parts else Reach(self.partial)
         if whole is None:
             self._compose()
@@ -229,6 +233,9 @@ class Assembly:
             Merged.
         """
         with self._lock:
+            self._finder.begin()
+            for part in self.partial.parts:
+                part.known.begin()
             if self._reach is not None:
                 if self._reach.begin(request):
                     self._take_in(one.name for one in request)
@@ -284,18 +291,53 @@ class Assembly:
             packages = [*touched.packages, *touched.hidden]
             for name in names:
                 self._list(name)
-            touches = Touches(snapshot.views, names, packages, name_of)
-            stale = self._looks.stale_families(snapshot.views, self._settings, touches, self.partial.is_own)
-            self._read_stale(stale, snapshot, touches)
-            short = [name for name in names if snapshot.lacks(name, self._found)]
+            rows = self._rows_of_parts(snapshot, packages)
+            is_outdated = self._look(names, rows)
+            is_short = any(snapshot.lacks(name, self._found) for name in names)
             is_known = not asks_process or not self._evaluate(snapshot, names, touched)
-            if self._read(snapshot, packages) or short or stale or not is_known:
+            if self._read(snapshot, packages) or is_outdated or is_short or not is_known:
                 self._take_in(names)
                 self._compose()
                 return True
+            if not self._finder.commit(names, map(snapshot.name_of, packages)):
+                self._begin()  # something that was read ahead has changed before a solve came to it
+                return True
+            for part, own in rows:
+                part.known.pin([name for name in names if name not in part.left_out], own)
             if is_done:
                 self._keep()
             return False
+
+    def _rows_of_parts(self, snapshot: AssembledSnapshot, packages: list[int]) -> list[tuple[Part, list[int]]]:
+        """The packages of a snapshot that come from each part, as its own rows."""
+        if snapshot.part is not None:
+            return [(part, packages if part is snapshot.part else []) for part in self.partial.parts]
+        return [(part, self._rows_of(part, snapshot, packages)) for part in self.partial.parts]
+
+    def _rows_of(self, part: Part, snapshot: AssembledSnapshot, packages: list[int]) -> list[int]:
+        found = []
+        touches = Touches(snapshot.views, packages, snapshot.reader.family_name)
+        for name, _, own in touches.by_family():
+            if part.has(name):
+                versions = part.versions(name)
+                rows = (versions.get(snapshot.reader.package_version(package)) for package in own)
+                found += [row for row in rows if row is not None]
+        return found
+
+    def _look(self, names: list[str], rows: list[tuple[Part, list[int]]]) -> bool:
+        """Look whether the parts are still as they were, as far as a solve saw them; read again what is not."""
+        is_outdated = False
+        for part, own in rows:
+            mine = [name for name in names if name not in part.left_out]
+            part.known.look(mine, own)
+            for name in mine if part.known.stale else ():
+                if name in part.known.stale:
+                    self._read_stale(part, name, own)
+                    is_outdated = True
+            for row in own if part.known.changed else ():
+                if row in part.known.changed and self.partial.read_instead(part, row):
+                    is_outdated = True
+        return is_outdated
 
     def _take_in(self, names: Iterable[str]) -> None:
         """Compose tables for these families too from now on."""
@@ -317,7 +359,6 @@ class Assembly:
         found = self.partial.find(name)
         if found:
             self._found.add(name)
-            self._looks.forget(name)
             if self._reach is None:
                 self._read_overlay(name)
         return found
@@ -333,19 +374,17 @@ class Assembly:
         for other in dict.fromkeys(other for variant in variants for other in variant):
             self._list(other)
 
-    def _read_stale(self, stale: list[str], snapshot: AssembledSnapshot, touches: Touches) -> None:
-        """List families anew, and read those packages of them that a solve has touched, or that are new."""
-        touched = {name: packages for name, _, packages in touches.by_family()} if stale else {}
-        for name in stale:
-            before = {version for part in self.partial.parts for version in part.versions(name)}
-            self.partial.find_everywhere(name)
-            self._looks.forget(name)
-            self._found.add(name)
-            listed = [one.version for one in self.partial.listings[name].packages]
-            new = [version for version in listed if version not in before]
-            again = [snapshot.reader.package_version(package) for package in touched.get(name, ())]
-            for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
-                self.partial.read_version(name, version)
+    def _read_stale(self, part: Part, name: str, touched: list[int]) -> None:
+        """List a family anew, and read those packages of it that a solve has touched, or that are new."""
+        before = part.versions(name)
+        family = range(*part.packages(name))
+        again = [part.version(row) for row in touched if row in family]
+        self.partial.find_instead(name, self.partial.parts if part is self._kept_part else [part])
+        self._found.add(name)
+        listed = [one.version for one in self.partial.listings[name].packages]
+        new = [version for version in listed if version not in before]
+        for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
+            self.partial.read_version(name, version)
 
     def _read(self, snapshot: AssembledSnapshot, packages: list[int]) -> bool:
         """Read those packages that are only listed; return whether there were any."""
@@ -356,7 +395,7 @@ class Assembly:
         for name, versions in touched.items():
             if self._kept_part is not None and self._kept_part.has(name):
                 versions.extend(self._kept_part.versions(name))
-                self.partial.find_everywhere(name)
+                self.partial.find_instead(name, self.partial.parts)
                 self._found.add(name)
             for version in versions:
                 self.partial.read_version(name, version)
@@ -370,7 +409,7 @@ class Assembly:
         done = [self.partial.evaluate(snapshot.found(package), mark) for package, mark in marked]
         for name in names:
             if snapshot.family_error_type(name) == PROCESS:
-                self.partial.find_everywhere(name)
+                self.partial.find_instead(name, self.partial.parts)
                 self._found.add(name)
                 done.append(True)
         if any(done):

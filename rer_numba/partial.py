@@ -17,16 +17,17 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.paths.freshness import source_texts
+from rer_numba.reader import Reader
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE
-from rer_numba.views import Views, views_of
+from rer_numba.views import Views, family_of_package, views_of
 
 if TYPE_CHECKING:  # where everything is published nothing is linked
     from rer_numba.draft import FactsDraft
@@ -123,13 +124,49 @@ class Found(NamedTuple):
 
 
 class Finder(Protocol):
-    """Looks for packages on package paths."""
+    """Looks for packages on package paths, ahead of the solves that need them."""
 
-    def find(self, name: str, *, everywhere: bool) -> Listing:
-        """List a family, on all paths or on those that no tables answer for. Nothing raises."""
+    def begin(self) -> None:
+        """Begin another solve: what was read ahead before may have changed since."""
+
+    def find(self, name: str, more: Collection[int] = ()) -> Listing:
+        """List a family, on the paths that no tables answer for, and on more of them. Nothing raises."""
+
+    def package(self, path: int, name: str, version: str, uri: str) -> Listed:
+        """A package of tables, to be read anew."""
 
     def read(self, name: str, listed: Listed) -> Read:
         """Read a package. Nothing raises: what is broken is in it."""
+
+    def commit(self, names: Iterable[str], packages: Iterable[tuple[str, str]]) -> bool:
+        """Settle what a solve has touched; return False if something of it has changed since it was read."""
+
+
+class Known(Protocol):
+    """What a process knows of tables that were encoded, or composed by another process, before.
+
+    Attributes
+    ----------
+    stale : set of str
+        Families whose folder is not what it was.
+    changed : set of int
+        Packages of other families whose file is not what it was.
+    """
+
+    stale: set[str]
+    changed: set[int]
+
+    def begin(self) -> None:
+        """Begin another solve: what was looked at and has not counted may have changed since."""
+
+    def look(self, families: Iterable[str], packages: Iterable[int]) -> None:
+        """Look at what a solve touched, as far as that is not known, and note what has changed."""
+
+    def pin(self, families: Iterable[str], packages: Iterable[int]) -> None:
+        """Keep as it is what a solve touched that counts."""
+
+    def watched(self, name: str, package: int) -> list[tuple[str, FileState]]:
+        """What is watched beside the folder that a package of a family lies in."""
 
 
 class Part:
@@ -140,21 +177,25 @@ class Part:
     tables : Tables or Views
     paths : sequence of int
         Number of the path of each of their locations; NONE for a location that is none of the paths.
+    known : Known
 
     Attributes
     ----------
     paths : tuple of int
+    known : Known
     left_out : set of str
         Families that must not be taken from here.
     views : Views
     lookup : Lookup
     """
 
-    def __init__(self, tables: Tables | Views, paths: Sequence[int]) -> None:
+    def __init__(self, tables: Tables | Views, paths: Sequence[int], known: Known) -> None:
         self.views = views_of(tables)
+        self.known = known
         self.paths = tuple(paths)
         self.lookup = Lookup(self.views)
         self._unread = unread_marks(self.views)
+        self._versions: dict[str, dict[str, int]] = {}
         self.left_out = {*self._from_elsewhere(), *self._only_marked()}
 
     def _from_elsewhere(self) -> Iterator[str]:
@@ -191,8 +232,32 @@ class Part:
         family = self.family(name)
         if family < 0:
             return False
-        first, last = self.views.family_package_offsets[family : family + 2]
+        first, last = self.packages(name)
         return first < last or self.views.family_error[family] != NONE
+
+    def packages(self, name: str) -> tuple[int, int]:
+        """The first package of a family and the one behind its last, left out or not."""
+        family = self.lookup.family(name)
+        if family < 0:
+            return 0, 0
+        first, last = self.views.family_package_offsets[family : family + 2]
+        return first, last
+
+    def name(self, package: int) -> str:
+        """The family of a package."""
+        return self.lookup.family_name(family_of_package(self.views, package))
+
+    def version(self, package: int) -> str:
+        """The version of a package as spelled."""
+        return self.lookup.text(self.views.package_version_text[package])
+
+    def path(self, package: int) -> int:
+        """Number of the path that a package lies on."""
+        return self.paths[self.views.package_location[package]]
+
+    def uri(self, package: int, name: str) -> str:
+        """The uri of a package."""
+        return Reader(self.views).package_uri(package, name)
 
     def names(self) -> list[str]:
         """The families that are to be taken from here and are complete."""
@@ -201,15 +266,12 @@ class Part:
 
     def versions(self, name: str) -> dict[str, int]:
         """The packages of a family by version as spelled, left out or not; those that are only listed are missing."""
-        family = self.lookup.family(name)
-        if family < 0:
-            return {}
-        views = self.views
-        return {
-            self.lookup.text(views.package_version_text[row]): row
-            for row in range(*views.family_package_offsets[family : family + 2])
-            if views.variant_error[views.package_variant_offsets[row]] not in self._unread
-        }
+        found = self._versions.get(name)
+        if found is None:
+            first, views = self.views.package_variant_offsets, self.views
+            rows = [row for row in range(*self.packages(name)) if views.variant_error[first[row]] not in self._unread]
+            found = self._versions[name] = {self.version(row): row for row in rows}
+        return found
 
     def family_errors(self, name: str) -> list[tuple[int, Error]]:
         """(number of a path, what listing a family raises there), if it does."""
@@ -251,7 +313,9 @@ class Partial:
         self._finder = finder
         self._locations = list(locations)
         self._is_answered = is_answered
-        self._everywhere: set[str] = set()
+        self._more: dict[str, set[int]] = {}
+        self._anew: set[tuple[str, str]] = set()
+        self._fleeting: set[str] = set()
         self._rows: dict[str, dict[str, int]] = {}
         self._read: dict[str, dict[int, Read]] = {}
         self._known: set[Found] = set()
@@ -276,7 +340,7 @@ class Partial:
         """List a family, once; return whether anything was found."""
         if name in self.listings:
             return False
-        listing = self.listings[name] = self._finder.find(name, everywhere=name in self._everywhere)
+        listing = self.listings[name] = self._finder.find(name, self._more.get(name, ()))
         self.progress += 1
         self._rows[name] = {}
         self._read[name] = {}
@@ -288,19 +352,28 @@ class Partial:
             self._add(mark, listed, _given(listed) + 1)
         return bool(listing.packages)
 
-    def find_everywhere(self, name: str) -> None:
-        """List a family on all paths, and take nothing of it from the parts any more."""
-        if name in self._everywhere:
-            return
-        self._everywhere.add(name)
-        for part in self.parts:
+    def find_instead(self, name: str, parts: Iterable[Part]) -> None:
+        """Take nothing of a family from some parts any more, and list it on their paths."""
+        more = self._more.setdefault(name, set())
+        for part in parts:
             part.leave_out(name)
+            more.update(path for path in part.paths if path != NONE)
         self.listings.pop(name, None)
         self.find(name)
 
-    def is_own(self, name: str) -> bool:
-        """Return whether all paths were looked at in this process for a family."""
-        return name in self._everywhere or (not self.parts and name in self.listings)
+    def read_instead(self, part: Part, package: int) -> bool:
+        """Read a package of a part anew, whose file has changed; return whether that was not done before."""
+        name, version = part.name(package), part.version(package)
+        if (name, version) in self._anew or name in part.left_out:
+            return False
+        self._anew.add((name, version))
+        self.progress += 1
+        listed = self._finder.package(part.path(package), name, version, part.uri(package, name))
+        read = self._finder.read(name, listed)
+        if read.watched is None or not set(read.watched) <= set(part.known.watched(name, package)):
+            self._fleeting.add(name)  # its folder in the part does not say what to look at, for another process
+        self._add(read.package, listed, (listed.path << PATH_SHIFT) + 2 * part.views.package_given_rank[package])
+        return True
 
     def has(self, name: str) -> bool:
         """Return whether one of the parts has a family."""
@@ -384,7 +457,7 @@ class Partial:
         late : iterable of (Found, PackageData)
             What packages say in a solve whose late functions have been called.
         """
-        left_out = {name for name in self.listings if not self._is_lasting(name)} if to_keep else set()
+        left_out = {name for name in self.listings if not self._is_lasting(name)} | self._fleeting if to_keep else set()
         from rer_numba.compose import DraftPart, TablesPart, compose
         from rer_numba.draft import FactsDraft
 
@@ -397,7 +470,7 @@ class Partial:
                 called,
                 *(() if to_keep or not self._known else (self._evaluated,)),
                 DraftPart(self._draft, self._folders(left_out), left_out),
-                *(TablesPart(part.views, part.paths, None, part.left_out) for part in self.parts),
+                *(TablesPart(part.views, part.paths, None, part.left_out | left_out) for part in self.parts),
             ],
             closure_of=roots,
             family_errors={**self._family_errors(left_out), **dict.fromkeys(left_out, mark)},

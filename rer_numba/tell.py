@@ -3,8 +3,16 @@
 import os
 import sys
 import warnings
+from collections.abc import Callable
 
 _told: set[str] = set()
+_channel: Callable[[str], None] | None = None
+
+
+def warn_through(channel: Callable[[str], None] | None) -> None:
+    """Let warnings go another way than Python's: behind rez they are lines of rez's log. None: Python's again."""
+    global _channel
+    _channel = channel
 
 
 def is_quiet() -> bool:
@@ -38,6 +46,9 @@ def warn_once(text: str, *, about: str | None = None) -> None:
     if subject in _told:
         return
     _told.add(subject)
+    if _channel is not None:
+        _channel(text if text.startswith("rer-numba") else f"rer-numba: {text}")
+        return
     try:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
     except RuntimeWarning:

@@ -5,6 +5,7 @@ Mostly with a stand-in for our solver: see `tests.stand_in`.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -89,11 +90,73 @@ def test_commands_that_solve_nothing_pay_nothing(tmp_path: Path, packages: Path)
 
 
 def test_trouble_leaves_rez_as_it_is(tmp_path: Path, packages: Path) -> None:
-    """Whatever goes wrong while hooking is one warning."""
+    """Whatever goes wrong while hooking is one line, as rez warns."""
     broken = f"{WITH_SOURCES}sys.modules['rer_numba.rez_bridge.hook'] = None\n{HOOK}"
     done = Studio(tmp_path / "studio", [packages], broken).rez("rez-env", "app", "--", "echo", "done")
     assert (done.code, done.out) == (0, "done\n")
-    assert done.err.count("RuntimeWarning: rez could not be hooked, and solves alone") == 1
+    (line,) = [line for line in done.err.splitlines() if "Pip-based" not in line]
+    assert re.fullmatch(r"[0-9:]+ WARNING +rer-numba: rez could not be hooked, and solves alone: \w+: .*", line)
+
+
+KINDS = {
+    "is gone": "raise ImportError('gone')",
+    "lacks a name": "raise AttributeError('no such name')",
+    "is of another Python": "raise SyntaxError('invalid syntax')",
+    "cannot be read": "raise OSError(5, 'Input/output error')",
+    "fails": "raise RuntimeError('no reason')",
+}
+"""What a module does that an installation has lost, or that was half replaced."""
+
+BREAK = """
+class _Breaker:
+    def find_spec(self, name, *_, **__):
+        if name == {module!r}:
+            {act}
+sys.meta_path.insert(0, _Breaker())
+del _Breaker
+"""
+
+GUARDED = f"try:\n    {HOOK}\nexcept Exception:\n    pass\n"
+"""As docs/rez.md has it."""
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [
+        ("rer_numba", "is gone"),
+        ("rer_numba", "fails"),
+        ("rer_numba.rez_bridge", "is of another Python"),
+        ("rer_numba.rez_bridge.auto", "cannot be read"),
+        ("rer_numba.rez_bridge.modes", "lacks a name"),
+        ("rer_numba.tell", "is gone"),
+        ("rer_numba.rez_bridge.hook", "is of another Python"),
+        ("rer_numba.rez_bridge.stats", "fails"),
+        ("rer_numba.rez_bridge.solver", "cannot be read"),
+        ("rer_numba.rez_bridge.refusals", "lacks a name"),
+        ("rer_numba.engine", "is gone"),
+        ("rer_numba.native", "fails"),
+        ("rer_numba.requests", "is gone"),
+        ("rer_numba.orderers", "lacks a name"),
+    ],
+)
+def test_a_broken_installation_never_stops_rez(tmp_path: Path, packages: Path, module: str, kind: str) -> None:
+    """Whatever module is broken, and however: a resolve goes on, and says at most one line."""
+    lines = WITH_SOURCES + BREAK.format(module=module, act=KINDS[kind]) + GUARDED
+    done = Studio(tmp_path / "studio", [packages], lines).rez("rez-env", "app", "--", "echo", "done")
+    assert (done.code, done.out) == (0, "done\n"), done.err
+    told = [line for line in done.err.splitlines() if "Pip-based" not in line]
+    assert len(told) <= 1 and all("WARNING  rer-numba" in line for line in told), done.err
+
+
+def test_warnings_are_lines_of_rez(tmp_path: Path, packages: Path) -> None:
+    """No source line of ours, and nothing while the configuration is read."""
+    reads = f"{WITH_SOURCES}import sys; print('read', file=sys.stderr)\n{HOOK}"
+    studio = Studio(tmp_path / "studio", [packages], reads)
+    done = studio.rez("rez-env", "app", "--", "echo", "done", variables={"RER_NUMBA": "stirct"})
+    assert (done.code, done.out) == (0, "done\n")
+    read, line = [line for line in done.err.splitlines() if "Pip-based" not in line]
+    assert read == "read"
+    assert re.fullmatch(r"[0-9:]+ WARNING +rer-numba: RER_NUMBA=stirct means nothing.*", line)
 
 
 def test_the_drop_in_itself_while_hooked(tmp_path: Path, packages: Path) -> None:

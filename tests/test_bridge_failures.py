@@ -133,7 +133,7 @@ def test_strict(monkeypatch: Patch, place: str) -> None:
             warnings.simplefilter("error")
             with pytest.raises(FallbackError, match=str(error).strip("'")) as raised:
                 ask(*given)
-        refusal = raised.value.__context__
+        refusal = raised.value.__cause__
         assert isinstance(refusal, refusals.NotNativeError)
         assert refusal.__cause__ is error or place == "no kernel"
 

@@ -33,7 +33,7 @@ from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.touched import Touched
 from tests.oracle import Answer, RezOracle, _rez_filter
 from tests.random_cases import random_case
-from tests.random_tree import TreeCase, let_settle, make_tree, mutate
+from tests.random_tree import TreeCase, let_settle, make_tree, mutate, wait_a_tick
 from tests.rez_folders import rez_as
 from tests.test_paths import comparable, rez_for
 from tests.tree_texts import GOOD
@@ -415,7 +415,7 @@ def test_a_run_of_paths_by_the_variable(folder: Path, tmp_path: Path, monkeypatc
     second, local = tmp_path / "second", tmp_path / "local"
     write(second, "extra", "1")
     local.mkdir()
-    let_settle(second)
+    let_settle(tmp_path)
     publish([str(second), str(folder)], tmp_path / "encoded")
     monkeypatch.setenv(VARIABLE, os.pathsep.join([str(tmp_path / "encoded")]))
     for paths, is_used in (
@@ -445,15 +445,19 @@ def settle_news(root: Path) -> None:
     for number, path in enumerate([*sorted(root.rglob("*"), reverse=True), root]):
         if now - path.stat().st_mtime < 600:
             os.utime(path, (now - 3600 - number / 1000,) * 2)
+    wait_a_tick()
 
 
 @pytest.mark.parametrize("kind", ["changed", "mirrored", "local", "parts"])
-def test_what_was_composed_is_kept_for_the_next_process(folder: Path, tmp_path: Path, kind: str) -> None:
+def test_what_was_composed_is_kept_for_the_next_command(
+    folder: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rer_numba.rez_bridge.kept_tables.is_command", lambda: True)
     paths = [str(folder)]
     publish(paths, beside(str(folder)))
     before = generation(folder)
     if kind == "changed":
-        write(folder, "base", "3", "requires = ['other_base']\n")
+        write(folder, "base", "3", "timestamp = 6\nrequires = ['other_base']\n")
         write(folder, "other_base", "1")
     elif kind == "mirrored":
         aside = tmp_path / "aside"

@@ -47,6 +47,10 @@ class Freshness:
 
     # --- locations
 
+    def look_again(self) -> None:
+        """Forget whether families have come to a location, or left it."""
+        self._moved.clear()
+
     def other_location(self, paths: Iterable[str]) -> str | None:
         """The first absolute path that does not lead to one of the locations any more."""
         for path in paths:
@@ -103,6 +107,13 @@ class Freshness:
             if not unchanged(watched, _state(tables, "watch", watch)):
                 return watched
         return None
+
+    def watched(self, name: str, location: int) -> list[tuple[str, FileState]]:
+        """What is watched beside the folder of a family at a location."""
+        tables = self._tables
+        rows = [row for row in self._rows(name) if tables.folder_location[row] == location]
+        watches = [watch for row in rows for watch in range(*tables.folder_watch_offsets[row : row + 2])]
+        return [(self._text("watch_text", watch), _state(tables, "watch", watch)) for watch in watches]
 
     # --- packages
 

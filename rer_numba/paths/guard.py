@@ -61,79 +61,20 @@ class Guard:
         return None
 
 
-class Looks:
-    """What a process has looked at of the packages on some paths, and found to be as the tables say.
-
-    Tables that are composed anew number their packages anew, so packages are known by their place in the family.
-    """
-
-    def __init__(self) -> None:
-        self._families: set[str] = set()
-        self._packages: dict[str, set[int]] = {}
-
-    def forget(self, name: str) -> None:
-        """Look at a family again."""
-        self._families.discard(name)
-        self._packages.pop(name, None)
-
-    def stale_families(
-        self, tables: Tables | Views, settings: PathSettings, touched: Touches, is_own: Callable[[str], bool]
-    ) -> list[str]:
-        """Families of which something has changed that a solve touched. Each thing is looked at once.
-
-        Parameters
-        ----------
-        tables : Tables or Views
-            That were solved from.
-        settings : PathSettings
-            With which the packages were found.
-        touched : Touches
-            What the solve touched.
-        is_own : callable
-            Says of a name whether this process has listed and read the family itself.
-        """
-        freshness = Freshness(tables, settings)
-        stale: dict[str, None] = {}
-        for name in touched.families:
-            if name not in self._families and not is_own(name):
-                if freshness.changed_family(name) is None:
-                    self._families.add(name)
-                else:
-                    stale[name] = None
-        for name, first, packages in touched.by_family():
-            if name in stale or is_own(name):
-                continue
-            known = self._packages.setdefault(name, set())
-            new = [package for package in packages if package - first not in known]
-            if freshness.changed_package(new) is None:
-                known.update(package - first for package in new)
-            else:
-                stale[name] = None
-        return list(stale)
-
-
 class Touches:
-    """What a solve touched, by name.
+    """The packages that a solve touched, by family.
 
     Parameters
     ----------
     tables : Tables or Views
         That were solved from.
-    families : list of str
     packages : iterable of int
         Rows.
     name_of : callable
         Gives the name of a family by its row.
-
-    Attributes
-    ----------
-    families
     """
 
-    def __init__(
-        self, tables: Tables | Views, families: list[str], packages: Iterable[int], name_of: Callable[[int], str]
-    ) -> None:
-        self.families = families
+    def __init__(self, tables: Tables | Views, packages: Iterable[int], name_of: Callable[[int], str]) -> None:
         self._tables = views_of(tables)
         self._packages = sorted(packages)
         self._name_of = name_of

@@ -1,6 +1,9 @@
 """Hooks every rez command of a studio: import this module in the file that REZ_CONFIG_FILE points to.
 
-    import rer_numba.rez_bridge.auto
+    try:
+        import rer_numba.rez_bridge.auto
+    except Exception:
+        pass  # no rer-numba, or not all of it: rez solves alone
 
 rez reads that file while it starts, before it can solve anything, and takes modules for no settings. This one waits
 until rez imports `rez.resolver`, and hooks it then (`rer_numba.rez_bridge.hook`).
@@ -8,7 +11,8 @@ until rez imports `rez.resolver`, and hooks it then (`rer_numba.rez_bridge.hook`
 Invariants
 ----------
 - A rez command that solves nothing pays for two small modules: no numpy, no rez that it would not import itself.
-- Nothing here raises: what goes wrong is a warning, and rez is as it was.
+- Nothing here raises: what goes wrong is a warning, and rez is as it was. Other modules of ours may be gone or broken.
+- Nothing is said while rez reads its configuration, which its log would read to know its colours.
 - With ``RER_NUMBA=off`` nothing is touched.
 """
 
@@ -19,9 +23,6 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
-
-from rer_numba.rez_bridge.modes import current
-from rer_numba.tell import warn_once
 
 RESOLVER = "rez.resolver"
 
@@ -69,7 +70,7 @@ def _is_importing(module: ModuleType) -> bool:
 
 def arm() -> None:
     """Hook rez's resolver: now if it is there, otherwise as soon as it is."""
-    if current().kind == "off":
+    if _is_off():
         return
     module = sys.modules.get(RESOLVER)
     if module is None:
@@ -79,6 +80,14 @@ def arm() -> None:
         _be(module, _Unfinished)
     else:
         _hook()
+
+
+def _is_off() -> bool:
+    try:
+        from rer_numba.rez_bridge.modes import is_off
+    except Exception:  # noqa: BLE001 - hooking will meet it again, and warn of it
+        return False
+    return is_off()
 
 
 def disarm() -> None:
@@ -113,7 +122,10 @@ def _hook() -> None:
 
 
 def _warn(error: Exception) -> None:
-    warn_once(f"rez could not be hooked, and solves alone: {type(error).__name__}: {error}")
+    """Warn as rez does, once: rez's resolver is imported once."""
+    from rez.utils.logging_ import print_warning
+
+    print_warning(f"rer-numba: rez could not be hooked, and solves alone: {type(error).__name__}: {error}")
 
 
 arm()

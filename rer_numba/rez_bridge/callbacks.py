@@ -8,7 +8,7 @@ from typing import Any
 
 from rer_numba import stepping
 from rer_numba.rez_bridge.phases import Phases
-from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError
+from rer_numba.rez_bridge.refusals import OUR_PART, attempt
 from rer_numba.rez_bridge.solving import NativeSolve
 from rer_numba.rez_bridge.stats import record
 
@@ -44,11 +44,15 @@ class PhaseOfStep:
     def _read(self, ours: Callable[[], Any]) -> Any:
         """What we have, or the phase of rez."""
         if self._of_rez is None:
-            try:
+
+            def read() -> Any:
                 with OUR_PART:
                     return ours()
-            except NotNativeError as refusal:
-                record(False, refusal.reason)
+
+            found, refusal = attempt(read)
+            if refusal is None:
+                return found
+            record(False, refusal.reason, refusal)
             self._of_rez = self._rez_at(self._step)._latest_nonfailed_phase()
         return self._of_rez
 

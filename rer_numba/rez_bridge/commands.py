@@ -9,6 +9,11 @@ _COMMAND = "rez.cli._main"
 _is_spared = False
 
 
+def is_command() -> bool:
+    """Return whether this process is a command of rez, and no application with rez inside."""
+    return _COMMAND in sys.modules
+
+
 def spare_what_is_there() -> None:
     """Let Python's collector of garbage leave alone what a command has imported and made until now, once.
 
@@ -17,6 +22,6 @@ def spare_what_is_there() -> None:
     inside, goes on to collect all it has.
     """
     global _is_spared
-    if not _is_spared and _COMMAND in sys.modules:
+    if not _is_spared and is_command():
         _is_spared = True
         gc.freeze()

@@ -4,18 +4,20 @@ Invariants
 ----------
 - Nobody who was told of a package or a step is told again.
 - What was handed over stays there: from then on `_rez` is set, and `_native` is not.
+- After an error rez's solver is what it is then, a stack without a phase and all: it is made when somebody looks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rez.solver import SolverCallbackReturn
 
 from rer_numba.rez_bridge import hook
 from rer_numba.rez_bridge.callbacks import silent
-from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, attempt
 from rer_numba.rez_bridge.solving import NativeSolve
 from rer_numba.rez_bridge.stats import record
 
@@ -35,15 +37,13 @@ class HandingOver(RezSolver):
     _native: NativeSolve | None
     _rez: RezSolver
 
-    def _fall_back(self, reason: str, steps: int) -> None:
+    def _fall_back(self, refusal: NotNativeError, steps: int) -> None:
         """Let rez solve, as a whole, up to where this solve had come; nobody is told twice."""
         loads, told = (0, 0) if self._native is None else (self._native.loads_told, self._native.steps_told)
-        record(False, reason)
+        record(False, refusal.reason, refusal)
         given = self._given
         ended = self._how_it_ended()
-        self._native = None
-        for name in set(vars(self)) - {"_given", "_native"}:
-            del vars(self)[name]
+        self._leave()
         self._rez = RezSolver(
             **{
                 **given,
@@ -56,6 +56,19 @@ class HandingOver(RezSolver):
         if steps:
             vars(self._rez).update(ended)
 
+    def _leave(self) -> None:
+        """Keep nothing of ours."""
+        self._native = None
+        for name in set(vars(self)) - {"_given", "_native"}:
+            del vars(self)[name]
+
+    def _rez_that_raised(self) -> RezSolver:
+        """rez's solver after the error with which our solve has ended."""
+        solver = self.rez_at(0)
+        with suppress(Exception):
+            solver.solve()
+        return solver
+
     def _make_late(self, name: str) -> Callable[[], Any] | None:
         """How to make an attribute that nobody has written here."""
         raise NotImplementedError
@@ -66,11 +79,15 @@ class HandingOver(RezSolver):
     def _read(self, ours: Callable[[], _T], theirs: Callable[[RezSolver], _T]) -> _T:
         """Ask us, or rez, which is also asked when something goes wrong with us."""
         if self._native is not None:
-            try:
+
+            def read() -> _T:
                 with OUR_PART:
                     return ours()
-            except NotNativeError as refusal:
-                self._fall_back(refusal.reason, self.num_solves)
+
+            found, refusal = attempt(read)
+            if refusal is None:
+                return cast(_T, found)
+            self._fall_back(refusal, self.num_solves)
         return theirs(self._rez)
 
     def rez_at(self, step: int) -> RezSolver:
@@ -81,9 +98,12 @@ class HandingOver(RezSolver):
         return solver
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_rez" and vars(self).get("_native", self) is None:
+            self._rez = self._rez_that_raised()
+            return self._rez
         if name in ("_given", "_native", "_rez", "_shadow") or name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if "_rez" in vars(self):
+        if self._native is None:
             return getattr(self._rez, name)
         make = self._make_late(name)
         if make is not None:

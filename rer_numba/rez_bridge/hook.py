@@ -7,6 +7,7 @@ Invariants
 ----------
 - Hooking imports nothing big. Our solver, and numpy with it, is imported when rez makes the first solver.
 - What goes wrong here leaves rez as it is: with a warning, once.
+- What rer-numba warns of while it is hooked is a line of rez's log, as rez's own warnings are.
 - Undoing restores what was there, unless somebody else has put something in that place since: that stays.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 from rer_numba.garbage import no_collection
 from rer_numba.rez_bridge import modes
 from rer_numba.rez_bridge.stats import record
-from rer_numba.tell import warn_once
+from rer_numba.tell import warn_once, warn_through
 
 NATIVE_MODULE = "rer_numba.rez_bridge.solver"
 PLACES = ("rez.solver", "rez.resolver")
@@ -74,11 +75,19 @@ def _chosen() -> Any:
     native = native_solver()
     if native is None:
         return rez_solver()
-    if mode.kind == "verify":
-        from rer_numba.rez_bridge import verify
+    return _verifying(mode.sample, native) if mode.kind == "verify" else native
 
-        return verify.VerifyingSolver if verify.is_in_sample(mode.sample) else native
-    return native
+
+def _verifying(sample: float, native: Any) -> Any:
+    """The class for a solve that may be one of those to verify."""
+    try:
+        from rer_numba.rez_bridge import verify
+    except Exception as error:  # noqa: BLE001 - a broken installation must not break rez
+        problem = f"solves cannot be verified: {type(error).__name__}: {error}"
+    else:
+        return verify.VerifyingSolver if verify.is_in_sample(sample) else native
+    _record_broken(problem)
+    return rez_solver()
 
 
 def _known() -> tuple[type, ...]:
@@ -108,9 +117,13 @@ def native_solver() -> Any:
         return import_solver()
     except Exception as error:  # noqa: BLE001 - a broken installation must not break rez
         problem = f"our solver cannot be imported: {type(error).__name__}: {error}"
-        warn_once(f"{problem}; rez solves alone", about="import of the solver")
-        record(False, problem)
-        return None
+    _record_broken(problem)  # not while the error is handled: what rez raises later has nothing to do with it
+    return None
+
+
+def _record_broken(problem: str) -> None:
+    warn_once(f"{problem}; rez solves alone", about="import of the solver")
+    record(False, problem)
 
 
 def import_solver() -> Any:
@@ -183,7 +196,9 @@ def _hook() -> bool:
     """Put the class in its places; False if it must not be."""
     if _originals:
         return True
+    warn_through(import_module("rez.utils.logging_").print_warning)
     if modes.current().kind == "off" or not _is_supported():
+        warn_through(None)
         return False
     places = [import_module(name) for name in PLACES]
     if _originals:  # importing them has hooked them: see rer_numba.rez_bridge.auto
@@ -205,6 +220,7 @@ def _is_supported() -> bool:
 def _undo() -> None:
     _restore()
     _originals.clear()
+    warn_through(None)
 
 
 def _restore() -> list[str]:

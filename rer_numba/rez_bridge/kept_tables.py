@@ -1,4 +1,4 @@
-"""Composed tables of a site, kept for the processes that follow."""
+"""Composed tables of a site, kept by a command of rez for the commands that follow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import composed_file
 from rer_numba.partial import Part
+from rer_numba.rez_bridge.commands import is_command
+from rer_numba.rez_bridge.pinned import Pinned
 
 if TYPE_CHECKING:
     from rer_numba.paths.settings import PathSettings
@@ -31,8 +33,10 @@ class KeptTables:
     """
 
     def __init__(self, repositories: Sequence[Any], settings: PathSettings, published: Sequence[Published]) -> None:
-        self._n_paths = len(repositories)
-        self._may_keep = all(place.name() == "filesystem" for place in repositories)
+        self._repositories = repositories
+        self._settings = settings
+        # an application may come to the same packages by other paths later, and must then find them as rez knows them
+        self._may_keep = is_command() and all(place.name() == "filesystem" for place in repositories)
         self._progress = -1
         self._written = -_PAUSE
         self._name = composed_file.name_of(
@@ -46,7 +50,10 @@ class KeptTables:
     def part(self) -> Part | None:
         """What another process has kept: tables for all paths, of the families that solves have reached."""
         found = composed_file.read(self._name) if self._may_keep else None
-        return None if found is None else Part(found.views, range(self._n_paths))
+        if found is None:
+            return None
+        places = self._repositories
+        return Part(found.views, range(len(places)), Pinned(found.views, self._settings, places))
 
     def may_keep(self, progress: int) -> bool:
         """Return whether it is time to keep tables again that have come so far."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from rez.exceptions import ResolveError
 from rez.packages import Variant
 from rez.solver import PackageVariant, _PackageEntry, _PackageScope, _PackageVariantSlice
 from rez.version import Requirement, RequirementList, Version, VersionRange
@@ -20,12 +18,20 @@ from rez.version._version import _Bound, _LowerBound, _UpperBound
 
 from rer_numba.reader import Reader
 from rer_numba.requests import REMEMBERED
+from rer_numba.rez_bridge.raised import exception_of
 from rer_numba.schema import NONE
 from rer_numba.version_order import Version as OurVersion
 from rer_numba.versions import VersionRange as OurRange
 
+if TYPE_CHECKING:
+    from rer_numba.snapshot import _View
+
 VariantOf = Callable[[int], Variant]
 """Gives rez's own variant for a row of `variant_package`; called late, and only when somebody needs it."""
+
+
+_ROWS = "_rows_of_rez"
+"""Attribute of a view. No dictionary beside it: its values would hold their keys, and a mapped file with them."""
 
 
 class Rows:
@@ -45,11 +51,12 @@ class Rows:
         self._exact: dict[int, ExactRequest] = {}
 
     @classmethod
-    def of(cls, reader: Reader) -> Rows:
-        """Those of a reader; they live as long as it does."""
-        found = _ROWS.get(reader)
+    def of(cls, view: _View) -> Rows:
+        """Those of one view of a snapshot; they live as long as it does, and refer to its reader only."""
+        kept = vars(view)
+        found: Rows | None = kept.get(_ROWS)
         if found is None:
-            found = _ROWS[reader] = cls(reader)
+            found = kept[_ROWS] = cls(view.reader)
         return found
 
     def version(self, package: int) -> Version:
@@ -92,14 +99,16 @@ class Rows:
 
         Raises
         ------
-        ResolveError
-            They conflict with each other.
+        Exception
+            What rez raises when it looks at them: they conflict with each other, or cannot be read.
+        NotNativeError
+            Only rez can tell: they are a late function, or are not read yet.
         """
         found = self._lists.get(variant)
         if found is None:
             error = self._reader.variant_error(variant)
             if error != NONE:
-                raise ResolveError(self._reader.error(error)[1])
+                raise exception_of(*self._reader.error(error))
             rows = self._reader.variant_requirement_ids(variant)
             found = _keep(self._lists, variant, _merged_list([self.requirement(row) for row in rows]))
         return found
@@ -109,9 +118,6 @@ class Rows:
         found = self.requires_list(variant).get(name)
         assert found is not None
         return found
-
-
-_ROWS: WeakKeyDictionary[Reader, Rows] = WeakKeyDictionary()
 
 
 _K = TypeVar("_K")
@@ -284,8 +290,9 @@ class TableSlice(_PackageVariantSlice):
 
         Raises
         ------
-        ResolveError
-            The slice was not looked at in the solve, and holds a variant whose requirements conflict with each other.
+        Exception
+            The slice was not looked at in the solve, and holds a variant whose requirements rez cannot read, or which
+            conflict with each other.
         """
         if self._broken is not None:
             self._broken.requires_list  # noqa: B018 - rez raises when it reads this

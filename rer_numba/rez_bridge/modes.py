@@ -59,6 +59,11 @@ def current() -> Mode:
     return parse(os.environ.get(VARIABLE, ""))
 
 
+def is_off() -> bool:
+    """Tell whether the variable says so, without a word about any other value."""
+    return _WORDS.get(os.environ.get(VARIABLE, "").strip().lower()) == "off"
+
+
 def parse(text: str) -> Mode:
     """Read a value: off, on, strict, verify, or verify=0.01; letters of any case."""
     word, _, sample = text.strip().lower().partition("=")

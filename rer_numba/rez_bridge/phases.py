@@ -32,7 +32,7 @@ from rez.version import Requirement
 
 from rer_numba import state
 from rer_numba.explain import UNKNOWN_REASON
-from rer_numba.rez_bridge.lists import VariantOf
+from rer_numba.rez_bridge.lists import TableSlice, VariantOf
 from rer_numba.rez_bridge.reading import EarlierFailures, Reading
 from rer_numba.snapshot import Solve
 
@@ -45,6 +45,21 @@ def conflict_phase(solver: Any) -> _ResolvePhase:
     phase.failure_reason = DependencyConflicts([DependencyConflict(*solver.request_list.conflict)])
     phase.status = SolverStatus.failed
     return phase
+
+
+def readable(phases: list[_ResolvePhase]) -> list[_ResolvePhase]:
+    """Make sure that phases can be printed.
+
+    Raises
+    ------
+    Exception
+        One holds packages that rez cannot read, which it raises when it prints them.
+    """
+    for phase in phases:
+        for scope in phase.scopes:
+            if isinstance(scope.variant_slice, TableSlice):
+                scope.variant_slice.extractable  # noqa: B018 - a property that raises
+    return phases
 
 
 class Phases:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rer_numba.errors import RerError
 from rer_numba.paths.freshness import source_texts
 from rer_numba.paths.settings import PathSettings
 from rer_numba.repository import Repository
+from rer_numba.rez_bridge.pinned import PinnedRepository, pinned
 from rer_numba.schema import NONE
 from rer_numba.store import METADATA_CHECKSUM
 from rer_numba.tell import warn_once
@@ -28,14 +30,15 @@ class Published:
 
     Parameters
     ----------
-    repository : Repository
-        Opened without any check of its own: what solves touch is looked at by the site.
+    known : PinnedRepository
+        What this process knows of it, for any list of paths.
     paths : sequence of int
         Number of the path of each of its locations; NONE for one that is none of the paths.
     """
 
-    def __init__(self, repository: Repository, paths: Sequence[int]) -> None:
-        self.repository = repository
+    def __init__(self, known: PinnedRepository, paths: Sequence[int]) -> None:
+        self.known = known
+        self.repository = known.repository
         self.paths = tuple(paths)
 
     @property
@@ -49,13 +52,12 @@ class Published:
         return self.repository.metadata[METADATA_CHECKSUM]
 
 
-def published_for(locations: Sequence[str | None], settings: PathSettings) -> list[Published]:
+def published_for(places: Sequence[Any], settings: PathSettings) -> list[Published]:
     """Find the repositories that answer for some paths.
 
     Parameters
     ----------
-    locations : sequence of str or None
-        The paths as rez spells them; None for one that is no folder of packages.
+    places : sequence of rez.package_repository.PackageRepository
     settings : PathSettings
         How rez reads folders: a repository that was made otherwise is not used.
 
@@ -66,23 +68,27 @@ def published_for(locations: Sequence[str | None], settings: PathSettings) -> li
     """
     found: list[Published] = []
     taken: set[int] = set()
-    for one in sorted(_candidates(locations, settings), key=lambda one: (-len(one.answers), len(one.paths))):
+    for one in sorted(_candidates(places, settings), key=lambda one: (-len(one.answers), len(one.paths))):
         if taken.isdisjoint(one.answers):
             taken |= one.answers
             found.append(one)
     return sorted(found, key=lambda one: -len(one.repository.views.package_version_rank))
 
 
-def _candidates(locations: Sequence[str | None], settings: PathSettings) -> Iterator[Published]:
+def _candidates(places: Sequence[Any], settings: PathSettings) -> Iterator[Published]:
+    locations = [str(place.location) if place.name() == "filesystem" else None for place in places]
+
+    def its_places(repository: Repository) -> list[Any] | None:
+        paths = _paths_of(repository, locations)
+        return None if paths is None else [None if path == NONE else places[path] for path in paths]
+
     listed = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
     beside = [os.path.join(location, FOLDER) for location in locations if location]
     for path in dict.fromkeys((*listed, *(path for path in beside if os.path.isdir(path)))):
-        repository = _opened(path)
-        if repository is None:
-            continue
-        paths = _paths_of(repository, locations)
-        if paths is not None and _reads_alike(path, repository, settings):
-            yield Published(repository, paths)
+        known = pinned(path, its_places, lambda path=path: _opened(path))  # type: ignore[misc]
+        paths = None if known is None else _paths_of(known.repository, locations)
+        if known is not None and paths is not None and _reads_alike(path, known.repository, settings):
+            yield Published(known, paths)
 
 
 def _opened(path: str) -> Repository | None:

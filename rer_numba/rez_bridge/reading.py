@@ -57,7 +57,7 @@ class Reading:
         self._solver = solver
         self._variant_of = variant_of
         self._reader = solve.view.reader
-        self._rows = Rows.of(self._reader)
+        self._rows = Rows.of(solve.view)
         self._work = solve.session.work
         self._head = [int(value) for value in self._work.head]
         columns = zip(KERNEL_COLUMNS, solve.view.engine.columns, strict=True)

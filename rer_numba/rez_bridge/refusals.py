@@ -5,6 +5,7 @@ Invariants
 - No error of ours gets out to rez, except for want of memory: it becomes a `NotNativeError`, and rez does the solve.
 - A person hears of it once per process, in one warning; `rer_numba.rez_bridge.stats` counts each.
 - What rez itself raises, or an orderer of somebody's own class, is no error of ours: rez is left to raise it.
+- rez is asked after the refusal has been handled (`attempt`), so that what it raises shows no traceback of ours.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from rez.config import config
 from rez.exceptions import RezError
@@ -26,6 +27,8 @@ from rer_numba.rez_bridge import modes
 from rer_numba.tell import warn_once
 
 logger = logging.getLogger("rer_numba")
+
+_T = TypeVar("_T")
 
 _no_kernel: list[str] = []
 """Why no kernel can be loaded in this process, once that is known: to try again may take as long as to compile."""
@@ -109,9 +112,19 @@ class OurPart:
 OUR_PART = OurPart()
 
 
-def _reason(error: Exception, paths: Sequence[str]) -> str:
-    from rer_numba.orderers import raised_by_custom  # for errors only
+def attempt(ours: Callable[[], _T]) -> tuple[_T | None, NotNativeError | None]:
+    """Call something of ours: what it gives, or why rez has to be asked."""
+    try:
+        return ours(), None
+    except NotNativeError as refusal:
+        return None, refusal
 
+
+def _reason(error: Exception, paths: Sequence[str]) -> str:
+    try:
+        from rer_numba.orderers import raised_by_custom  # for errors only
+    except Exception:  # noqa: BLE001 - a part of rer-numba is gone, which is not worth a second error
+        return _told(error)
     problem = error if _is_rez_own(error) or raised_by_custom(error) else _problem_of_rez(paths)
     return _told(error) if problem is None else f"rez raises it: {type(problem).__name__}: {problem}"
 

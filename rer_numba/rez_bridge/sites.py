@@ -14,7 +14,7 @@ Invariants
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from threading import RLock
 from typing import Any
 
@@ -24,7 +24,7 @@ from rez.packages import Package
 
 from rer_numba.assembly import AssembledSnapshot, Assembly
 from rer_numba.packages import PackageData
-from rer_numba.partial import Found, Listed, Part
+from rer_numba.partial import Found, Listed
 from rer_numba.paths.settings import PathSettings
 from rer_numba.requirements import Requirement
 from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
@@ -75,22 +75,21 @@ class Site:
     ----------
     paths : sequence of str
     settings : PathSettings
-
     """
 
     def __init__(self, paths: Sequence[str], settings: PathSettings) -> None:
         self.paths = tuple(paths)
         self._repositories = [package_repository_manager.get_repository(path) for path in self.paths]
         self._watches = [Watch(path, place) for path, place in zip(self.paths, self._repositories, strict=True)]
-        published = published_for(list(map(_location, self._repositories)), settings)
+        published = published_for(self._repositories, settings)
         places = self._distinct_repositories()
         open_paths = {number for number, _ in places}.difference(*(one.answers for one in published))
+        self._settings = settings
         self._finder = RezFinder(places, open_paths, settings)
         self._assembly = Assembly(
             [place.location for place in self._repositories],
-            [Part(one.repository.views, one.paths) for one in published],
+            [(one.repository.views, one.paths, one.known) for one in published],
             self._finder,
-            settings,
             KeptTables(self._repositories, settings, published),
             is_answered=not open_paths,
         )
@@ -116,19 +115,10 @@ class Site:
         """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
         if not all(watch.is_current() for watch in self._watches):
             return False
-        others = {number for number, place in self._finder.repositories if place.name() != "filesystem"}
-        return not others or all(
-            self._lists_as_before(name, listing.packages, others)
-            for name, listing in self._assembly.partial.listings.items()
-        )
-
-    def _lists_as_before(self, name: str, packages: Iterable[Listed], numbers: set[int]) -> bool:
-        """List a family again where rez does so for each solve; the objects must be the same ones."""
-        now = [listed for listed in self._finder.find(name, everywhere=True).packages if listed.path in numbers]
-        before = [listed for listed in packages if listed.path in numbers]
-        return len(now) == len(before) and all(
-            one.resource is other.resource for one, other in zip(now, before, strict=True)
-        )
+        others = {number: place for number, place in self._finder.repositories if place.name() != "filesystem"}
+        finder = RezFinder(list(others.items()), others, self._settings)
+        listings = self._assembly.partial.listings.items() if others else ()
+        return all(_lists_as_before(finder.find(name).packages, listing.packages, others) for name, listing in listings)
 
     # --- around a solve
 
@@ -166,6 +156,9 @@ class Site:
         return folder_resource(self._repositories[path], name, version, snapshot.reader.package_uri(package, name))
 
 
-def _location(place: Any) -> str | None:
-    """Where the folders of a repository lie, if it is one of folders."""
-    return str(place.location) if place.name() == "filesystem" else None
+def _lists_as_before(now: list[Listed], before: list[Listed], paths: Collection[int]) -> bool:
+    """Return whether a family was listed again where rez does so for each solve, with the very same objects."""
+    before = [listed for listed in before if listed.path in paths]
+    return len(now) == len(before) and all(
+        one.resource is other.resource for one, other in zip(now, before, strict=True)
+    )

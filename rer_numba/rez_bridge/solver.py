@@ -28,8 +28,8 @@ from rer_numba.rez_bridge.callbacks import PhaseOfStep, says_something
 from rer_numba.rez_bridge.commands import spare_what_is_there
 from rer_numba.rez_bridge.handing_over import HandingOver
 from rer_numba.rez_bridge.lazy_graph import LazyGraph
-from rer_numba.rez_bridge.phases import Phases, conflict_phase
-from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, require_native
+from rer_numba.rez_bridge.phases import Phases, conflict_phase, readable
+from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, attempt, require_native
 from rer_numba.rez_bridge.solving import NativeSolve, options_of
 from rer_numba.rez_bridge.stats import record
 
@@ -67,10 +67,9 @@ class Solver(HandingOver):
         self.callback_return: SolverCallbackReturn | None = None
         self._begin_counting()
         self._is_counted = False
-        try:
-            self._native = self._begin()
-        except NotNativeError as refusal:
-            self._fall_back(refusal.reason, 0)
+        self._native, refusal = attempt(self._begin)
+        if refusal is not None:
+            self._fall_back(refusal, 0)
 
     def _make_late(self, name: str) -> Callable[[], Any] | None:
         make = _MADE_LATE.get(name)
@@ -107,6 +106,8 @@ class Solver(HandingOver):
             raise
         except Exception:
             self._count()
+            if native.solve.status == state.ERROR:
+                self._leave()
             raise
         if status != state.PAUSED:
             self._count()
@@ -130,10 +131,9 @@ class Solver(HandingOver):
         if self.solve_begun:
             raise ResolveError("cannot run solve() on a solve that has already been started")
         start = time.time()
-        try:
-            self._solve()
-        except NotNativeError as refusal:
-            self._fall_back(refusal.reason, 0)
+        _, refusal = attempt(self._solve)
+        if refusal is not None:
+            self._fall_back(refusal, 0)
             self._rez.solve()
             return
         self.solve_time = time.time() - start
@@ -166,10 +166,9 @@ class Solver(HandingOver):
         native = self._native
         step = native.solve.num_solves + 1
         native.configure()
-        try:
-            self._run(step)
-        except NotNativeError as refusal:
-            self._fall_back(refusal.reason, step)
+        _, refusal = attempt(lambda: self._run(step))
+        if refusal is not None:
+            self._fall_back(refusal, step)
 
     def _do_callback(self) -> bool:
         """Ask the callback. Ports: rez.solver.Solver._do_callback (rez 3.4.0)."""
@@ -199,12 +198,15 @@ class Solver(HandingOver):
             return
         self._begin_counting()
         self._is_counted = False
-        try:
-            with OUR_PART:
-                self._native.begin_again()
-            self._run(state.BEFORE_FIRST)
-        except NotNativeError as refusal:
-            self._fall_back(refusal.reason, 0)
+        _, refusal = attempt(self._begin_again)
+        if refusal is not None:
+            self._fall_back(refusal, 0)
+
+    def _begin_again(self) -> None:
+        assert self._native is not None
+        with OUR_PART:
+            self._native.begin_again()
+        self._run(state.BEFORE_FIRST)
 
     # --- what came of it
 
@@ -343,12 +345,15 @@ class Solver(HandingOver):
             return phases.graph()
         steps, ended = self.num_solves, self._how_it_ended()
 
+        def ours() -> Any:
+            with OUR_PART:
+                return phases.graph()
+
         def make() -> Any:
-            try:
-                with OUR_PART:
-                    return phases.graph()
-            except NotNativeError as refusal:
-                record(False, refusal.reason)
+            graph, refusal = attempt(ours)
+            if refusal is None:
+                return graph
+            record(False, refusal.reason, refusal)
             rez = self.rez_at(steps)
             vars(rez).update(ended)
             return rez.get_graph()
@@ -365,7 +370,7 @@ class Solver(HandingOver):
 
     def _latest_nonfailed_phase(self) -> Any:
         return self._read(
-            lambda: None if self.status == SolverStatus.failed else self._made_phases().latest(),
+            lambda: None if self.status == SolverStatus.failed else readable([self._made_phases().latest()])[0],
             lambda rez: rez._latest_nonfailed_phase(),
         )
 
@@ -385,7 +390,9 @@ _MADE_LATE: dict[str, Callable[[Any], Any]] = {
     ),
     "pr": lambda solver: _Printer(0, solver.buf, solver._given["suppress_passive"]),
     "solve_count": lambda solver: solver.num_solves,
-    "phase_stack": lambda solver: [conflict_phase(solver)] if solver._conflict else solver._made_phases().stack(),
+    "phase_stack": lambda solver: (
+        [conflict_phase(solver)] if solver._conflict else readable(solver._made_phases().stack())
+    ),
     "failed_phase_list": _failed_phases,
     "depth_counts": lambda solver: {0: 0} if solver._conflict else solver._made_phases().depth_counts(),
 }

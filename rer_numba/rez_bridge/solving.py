@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rez import exceptions
 from rez.config import config
 from rez.packages import Package, Variant, get_variant
 from rez.version import VersionError
@@ -25,26 +24,17 @@ from rer_numba.assembly import AssembledSnapshot
 from rer_numba.errors import ConfigurationError
 from rer_numba.filters import as_package_filter
 from rer_numba.options import SolveOptions
-from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
+from rer_numba.orderers import NoOrder, SoftTimestampOrder, as_package_orderers
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.partial import Found
 from rer_numba.requirements import RequirementList, as_requirement
 from rer_numba.rez_bridge.lists import Rows, TableVariant
 from rer_numba.rez_bridge.load import called_package
+from rer_numba.rez_bridge.raised import exception_of
 from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
+from rer_numba.schema import NONE
 from rer_numba.snapshot import Solve
-
-_RAISED = (
-    "PackageFamilyNotFoundError",
-    "PackageMetadataError",
-    "PackageNotFoundError",
-    "PackageRequestError",
-    "ResolveError",
-    "ResourceError",
-)
-"""Classes of rez.exceptions that a solve raises with a text alone."""
-
 
 _AHEAD = 64
 """How many steps a solve that goes step by step is settled in advance: settling each one takes longer than solving."""
@@ -54,39 +44,14 @@ _RUNNING = OurPart(then=forget_sites)
 """After an error nobody knows what the sites know: the next solve looks at everything again."""
 
 
-def exception_of(error_type: str, text: str) -> Exception:
-    """Make the exception that rez raises.
-
-    Raises
-    ------
-    NotNativeError
-        It is none of those that rez raises itself: what code in a package raises, only that code can.
-    """
-    if error_type == "VersionError":
-        return VersionError(text)
-    kind = getattr(exceptions, error_type) if error_type in _RAISED else _plugin_exception(error_type)
-    if kind is None:
-        raise NotNativeError(text if error_type in (LATE, PROCESS) else f"a package raises {error_type}")
-    made: exceptions.RezError = kind.__new__(kind, text)
-    exceptions.RezError.__init__(made, text)  # the class's own would add to the text
-    return made
-
-
-def _plugin_exception(error_type: str) -> Any:
-    if error_type != "PackageDefinitionFileMissing":
-        return None
-    from rezplugins.package_repository.filesystem import PackageDefinitionFileMissing
-
-    return PackageDefinitionFileMissing
-
-
 def options_of(package_filter: Any, package_orderers: Any, building: bool, paths: Sequence[str]) -> SolveOptions:
     """The options of a solve from rez's arguments and its configuration.
 
     Raises
     ------
     NotNativeError
-        A filter or an orderer is of a class that we do not know, or looks elsewhere than the solve.
+        A filter or an orderer is of a class that we do not know, or looks elsewhere than the solve, or takes the order
+        of a set.
     """
     try:
         orderers = as_package_orderers(package_orderers)
@@ -95,7 +60,10 @@ def options_of(package_filter: Any, package_orderers: Any, building: bool, paths
         raise NotNativeError(str(error)) from None
     if own_filter is not None and own_filter.has_custom:
         raise NotNativeError("a package filter of one's own class, which wants rez's packages")
-    by_time = any(isinstance(order, SoftTimestampOrder) for order in orderers.leaves()) if orderers else False
+    leaves = list(orderers.leaves()) if orderers else []
+    if any(isinstance(order, NoOrder) for order in leaves):
+        raise NotNativeError("a no_order orderer leaves versions in the order of a set, which only rez knows")
+    by_time = any(isinstance(order, SoftTimestampOrder) for order in leaves)
     if by_time and list(paths) != list(config.packages_path):
         raise NotNativeError("a soft_timestamp orderer looks on packages_path, which is not where this solve looks")
     return configured(SolveOptions(package_orderers=orderers, package_filter=own_filter, building=bool(building)))
@@ -230,9 +198,7 @@ class NativeSolve:
             status = self.solve.run(to_step)
             while self._is_replaced(self.solve) or self._has_called(self.solve):
                 status = self.solve.run(to_step)
-        unknown = self.snapshot.unknown_time(self.solve)
-        if unknown is not None:
-            return status, exception_of(*unknown)
+        self._require_times(self.solve)
         if status == state.SOLVED:
             self._rows, self.ephemerals = self.solve.variants(), self.solve.ephemerals()
         return status, exception_of(*self.solve.error()) if status == state.ERROR else None
@@ -272,6 +238,20 @@ class NativeSolve:
         package = self.site.package(self.snapshot, row)
         package.set_context(self.context)
         return called_package(package, found, building=self.options.building)
+
+    def _require_times(self, solve: Solve) -> None:
+        """Refuse a solve whose order hangs on the release time of a package where none can be read: rez may raise that.
+
+        Raises
+        ------
+        NotNativeError
+        """
+        if solve.policy is None or not solve.policy.orders_by_time:
+            return
+        views, found = solve.view.views, solve.looked_at()
+        for package in (*found.packages, *found.hidden):
+            if views.package_error[package] != NONE or views.package_timestamp_error[package] != NONE:
+                raise NotNativeError("a soft_timestamp orderer meets a package whose time cannot be read")
 
     def _settle_ahead(self, to_step: int) -> None:
         """Let another solve run in front, some steps at a time, so that what a step will touch is settled."""
@@ -316,7 +296,7 @@ class NativeSolve:
     def variants(self) -> list[TableVariant]:
         """The resolved variants."""
         reader = self.solve.view.reader
-        rows = Rows.of(reader)
+        rows = Rows.of(self.solve.view)
         building = self.options.building
         return [
             ResolvedVariant(

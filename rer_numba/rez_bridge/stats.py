@@ -59,7 +59,7 @@ def reset() -> None:
         _counts.update(_none())
 
 
-def record(native: bool, reason: str | None = None) -> None:
+def record(native: bool, reason: str | None = None, cause: Exception | None = None) -> None:
     """Count a solve.
 
     Parameters
@@ -68,6 +68,8 @@ def record(native: bool, reason: str | None = None) -> None:
         Whether it is ours.
     reason : str, optional
         Of a fallback: why rez has to do it.
+    cause : Exception, optional
+        What said so.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def record(native: bool, reason: str | None = None) -> None:
         _counts["reasons"][text] = _counts["reasons"].get(text, 0) + 1
     logger.info("solved by rez: %s", text)
     if modes.current().kind == "strict":
-        raise modes.FallbackError(text)
+        raise modes.FallbackError(text) from cause
 
 
 def record_difference() -> None:

@@ -102,9 +102,8 @@ def repositories() -> list[Facts]:
 
     paths = list(config.packages_path)
     rows: list[Facts] = [{"path": path, "file": None, "changed": None} for path in paths]
-    places = map(package_repository_manager.get_repository, paths)
-    locations = [str(place.location) if place.name() == "filesystem" else None for place in places]
-    for one in published_for(locations, PathSettings.from_rez()):
+    places = [package_repository_manager.get_repository(path) for path in paths]
+    for one in published_for(places, PathSettings.from_rez()):
         settings = one.repository.path_settings
         assert settings is not None
         changed = len(Freshness(one.repository.views, settings).changed_families(RELEASE, lambda *_: None))

@@ -3,8 +3,9 @@
 Invariants
 ----------
 - Nobody's function is called twice: ours is told what a callback answered rez, and loads no package for a caller.
-- What rez itself says otherwise in another process is no difference: the order of reductions within a text, and where
-  the text of a cycle begins.
+- What rez itself says otherwise in another process is no difference. It takes the versions of a family in the order of
+  a set, so: in which order the packages of one look-up are loaded, which of several broken versions is complained of,
+  the order of reductions within a text, and where the text of a cycle begins.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from inspect import signature
+from itertools import groupby
 from random import Random
 from typing import Any
 
@@ -150,7 +152,8 @@ def _compare(question: _Question, theirs: Any, error: Exception | None) -> None:
     """Ask ours, and report what differs."""
     expected = _answer(theirs, error, question.loaded)
     found = _ask(question)
-    differing = [name for name in expected if _normal(expected[name]) != _normal(found.get(name))]
+    paths = question.given["package_paths"]
+    differing = [name for name in expected if _normal(expected[name], paths) != _normal(found.get(name), paths)]
     if differing:
         record_difference()
         _report({"differing": differing, **question.described(), "rez": expected, "rer_numba": found})
@@ -189,19 +192,43 @@ def _answer(solver: Any, error: Exception | None, loaded: list[str]) -> Answer:
 
 _REDUCED = "A package was completely reduced: "
 _CYCLE = "A cyclic dependency was detected: "
+_BROKEN = ("PackageDefinitionFileMissing", "PackageMetadataError", "ResourceError")
+"""What rez raises of a package that it cannot load."""
 
 
-def _normal(value: Any) -> Any:
-    """The same for what rez says in different words in different processes."""
-    if not isinstance(value, str):
-        return value
-    head, found, tail = value.partition(_REDUCED)
+def _normal(value: Any, paths: Iterable[str] = ()) -> Any:
+    """The same for what rez says otherwise in other processes."""
+    if isinstance(value, str):
+        return _normal_text(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return _normal_error(value, paths) if value[:1] and value[0] in _BROKEN else _normal_loads(value)
+    return value
+
+
+def _normal_text(text: str) -> Any:
+    head, found, tail = text.partition(_REDUCED)
     if found:
         return head, sorted(re.split(r"(?<=\)\)) ", tail))
-    head, found, tail = value.partition(_CYCLE)
+    head, found, tail = text.partition(_CYCLE)
     if found:
         return head, sorted(tail.split(" --> ")[1:])
-    return value
+    return text
+
+
+def _normal_loads(packages: list[str]) -> list[str]:
+    """Packages in the order in which their families were looked up: versions within a look-up are those of a set."""
+    groups = groupby(packages, lambda package: package.partition("-")[0])
+    return [package for _, group in groups for package in sorted(group)]
+
+
+def _normal_error(error: list[str], paths: Iterable[str]) -> Any:
+    """The family that cannot be loaded, if a text names it by its folder or its handle."""
+    for path in paths:
+        folder = re.search(re.escape(os.path.join(path, "")) + r"(\w[\w.]*)", error[1])
+        if folder:
+            return path, folder[1]
+    name = re.search(r"'name': '([^']*)'", error[1])
+    return name[1] if name else error
 
 
 # ------------------------------------------------------------------------------------------------------------ reporting

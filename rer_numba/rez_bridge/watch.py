@@ -1,13 +1,31 @@
-"""Tells whether rez has forgotten what it knew of a repository, since somebody cleared its caches."""
+"""Tells whether rez has forgotten what it knew of a repository, since somebody cleared its caches.
+
+A token lies in rez's own cache of families, and nothing else refers to it: it dies at the moment in which rez forgets,
+by whatever call, and however many ask.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 from rez.package_repository import package_repository_manager
 
-_SENTINEL = "rer_numba_asks_whether_rez_has_forgotten"
-"""A name that no package has and nobody else asks for."""
+_TOKEN = "_rer_numba_token"
+"""Attribute of a repository of rez: the token that was put into its cache last."""
+
+
+class Token(str):
+    """A name for which no package is found, and which is equal to nothing else."""
+
+    __slots__ = ("__weakref__",)
+
+    def __new__(cls) -> Token:
+        """All have the same letters."""
+        return super().__new__(cls, "rer_numba_asks_whether_rez_has_forgotten")
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 class Watch:
@@ -23,17 +41,23 @@ class Watch:
     def __init__(self, path: str, place: Any) -> None:
         self._path = path
         self._place = place
-        self._lookup = getattr(place, "get_family", None)
-        self._has_forgotten()
+        self._token = token_in(place)
 
     def is_current(self) -> bool:
         """Look; what rez has forgotten once stays forgotten."""
-        return package_repository_manager.get_repository(self._path) is self._place and not self._has_forgotten()
+        is_there = package_repository_manager.get_repository(self._path) is self._place
+        return is_there and (self._token is None or self._token() is not None)
 
-    def _has_forgotten(self) -> bool:
-        """Ask for a name that only we ask for: rez remembers the answer until its caches are cleared."""
-        if self._lookup is None or not hasattr(self._lookup, "cache_info"):
-            return False
-        before = self._lookup.cache_info().misses
-        self._lookup(_SENTINEL)
-        return bool(self._lookup.cache_info().misses != before)
+
+def token_in(place: Any) -> ref[Token] | None:
+    """The token in the cache of a repository; None if it has no such cache, and remembers nothing."""
+    lookup: Any = getattr(place, "get_family", None)
+    if not hasattr(lookup, "cache_info"):
+        return None
+    known: ref[Token] | None = vars(place).get(_TOKEN)
+    if known is not None and known() is not None:
+        return known
+    token = Token()
+    found = vars(place)[_TOKEN] = ref(token)
+    lookup(token)
+    return found

@@ -1,0 +1,171 @@
+"""What rez remembers in this process of the packages in folders, and what it would remember had it been asked itself.
+
+rez lists a family when a solve first looks at it, and loads a package when a solve first looks at that; both stay as
+they were until its caches are cleared. Ours is answered from other sources, and reads ahead of the solve. So that the
+answers are those rez would give at this moment:
+
+- Reading ahead leaves no trace in rez, and counts only when a solve touches it: if it has changed by then, it is read
+  again.
+- What a solve has touched is put where rez remembers it: lists of packages into rez's own caches, what packages say
+  into a `Memory`, which goes when rez forgets. A file that cannot be loaded is not remembered: rez tries again.
+- Whatever rez remembers of its own counts more than what lies in the folders.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+from weakref import ref
+
+from rer_numba.packages import PackageData
+from rer_numba.rez_bridge.watch import Token, token_in
+
+_MEMORY = "_rer_numba_memory"
+"""Attribute of a repository of rez."""
+_FAMILY = "filesystem.family"
+
+
+class Memory:
+    """What solves have touched of one repository since rez began to remember.
+
+    Attributes
+    ----------
+    packages : dict
+        (family, version as spelled) -> what the package says.
+    """
+
+    def __init__(self, token: ref[Token] | None) -> None:
+        self.token = token
+        self.packages: dict[tuple[str, str], PackageData] = {}
+
+    @classmethod
+    def of(cls, place: Any) -> Memory:
+        """That of a repository of rez; a new one when rez has forgotten."""
+        found: Memory | None = vars(place).get(_MEMORY)
+        if found is None or found.token is None or found.token() is None:
+            found = vars(place)[_MEMORY] = cls(token_in(place))
+        return found
+
+
+class Listed:
+    """A family in one repository, listed without a trace in rez; by rez's own list, if it has one.
+
+    Parameters
+    ----------
+    place : rez.package_repository.PackageRepository
+    name : str
+
+    Attributes
+    ----------
+    family : rez.package_resources.PackageFamilyResource or None
+        With nothing loaded that rez has not. None: there is none.
+
+    Raises
+    ------
+    Exception
+        Whatever looking for a family raises.
+    """
+
+    def __init__(self, place: Any, name: str) -> None:
+        self.place = place
+        self._name = name
+        self._packages: list[Any] | None = None
+        self._state: tuple[object, ...] | None = None
+        if not _lists_folders(place) or remembered(place, name) is not None:
+            self.family = place.get_package_family(name)
+        else:
+            self._state = _family_state(place, name)
+            family = place._get_family(name)
+            self.family = None if family is None else fresh(family)
+
+    def packages(self) -> list[Any]:
+        """List the packages: rez.package_resources.PackageResource each. Whatever listing raises is raised."""
+        if self._packages is None:
+            if self.family is None:
+                self._packages = []
+            elif self._state is None:
+                self._packages = list(self.place.iter_packages(self.family))
+            else:
+                self._packages = list(self.family.iter_packages())
+        return self._packages
+
+    def is_so(self, *, surely: bool) -> bool:
+        """Tell whether rez would list the same now; `surely`: nothing can have changed in between."""
+        if self._state is None:
+            return True
+        now = remembered(self.place, self._name)
+        if now is not None:
+            return now == (self._packages or [])
+        return surely or _family_state(self.place, self._name) == self._state
+
+    def remember(self) -> None:
+        """Let rez remember it, without looking at the folder once more."""
+        if self._state is None:
+            return
+        family = self.place.get_family(self._name)
+        if family is not None and self._packages is not None:
+            hand_over(self.family, family)
+            vars(family)["iter_packages"] = lambda: iter(self._packages or ())
+            try:
+                self.place.get_packages(family)
+            finally:
+                vars(family).pop("iter_packages", None)
+
+
+def remembered(place: Any, name: str) -> list[Any] | None:
+    """The packages of a family as rez remembers them, none if it remembers that there is none; None if it does not."""
+    if not remembers(place.get_family, name):
+        return None
+    family = place.get_family(name)
+    if family is None:
+        return []
+    return list(place.get_packages(family)) if remembers(place.get_packages, (family,)) else None
+
+
+def fresh(resource: Any) -> Any:
+    """The same resource with nothing loaded, so that what is loaded leaves no trace."""
+    made = type(resource)(resource.variables)
+    made._repository = resource._repository
+    return made
+
+
+def hand_over(own: Any, resource: Any) -> None:
+    """Let rez's resource have what was found and loaded for it."""
+    if own is not resource:
+        for key in ("_filepath_and_format", "_data"):
+            if key in vars(own):
+                vars(resource).setdefault(key, vars(own)[key])
+
+
+def remembers(cache: Any, key: object) -> bool:
+    """Tell whether an `lru_cache` holds an answer, without asking for it.
+
+    Where it cannot be looked into, it counts as holding one: it is asked then, as rez does.
+    """
+    found = [one for one in gc.get_referents(cache) if type(one) is dict and one is not vars(cache)]
+    return any(key in one for one in found) if found else True
+
+
+def file_state(path: str | None) -> tuple[object, ...]:
+    """What tells that a file is the same."""
+    if path is None:
+        return ()
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (path,)
+    return path, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _family_state(place: Any, name: str) -> tuple[object, ...]:
+    """What tells that a family is listed as before: of its folder, or else of the files that may be in its place."""
+    path = os.path.join(place.location, name)
+    folder = file_state(path)
+    return folder if len(folder) > 1 else (file_state(f"{path}.py"), file_state(f"{path}.yaml"))
+
+
+def _lists_folders(place: Any) -> bool:
+    return bool(
+        place.name() == "filesystem" and hasattr(place, "_get_family") and hasattr(place.get_family, "cache_info")
+    )

@@ -1,0 +1,129 @@
+"""One process that resolves, and changes packages, paths and rez's caches in between: as rez answers in its twin."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.random_sessions import session
+from tests.rez_commands import ROOT
+from tests.session_child import Action
+
+TIMEOUT = 600.0
+BROKEN = re.compile(r'\["(?:ResourceError|PackageMetadataError|PackageDefinitionFileMissing)", .*')
+PLACE = re.compile(r"ROOT/p\d+/(\w+)/|'name': '(\w+)'|rez_write_")
+
+
+def comparable(action: Action, answer: str) -> str:
+    """What has to be equal: what a resolve says. Of several broken versions rez complains of any, in set order."""
+    if action[0] != "resolve":
+        return ""
+    place = PLACE.search(answer) if BROKEN.fullmatch(answer) else None
+    return f"broken: {place[1] or place[2]}" if place else answer
+
+
+def twins(folder: Path, sessions: Mapping[str, Sequence[Action]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Run sessions with rez alone and with ours behind it: the answers of both."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REZ_", "RER_NUMBA"))}
+    cache = os.environ.get("RER_NUMBA_CACHE_DIR")
+    kept |= {"HOME": str(folder), "PYTHONHASHSEED": "0", "REZ_DISABLE_HOME_CONFIG": "1", "RER_NUMBA_QUIET": "1"}
+    kept |= {"RER_NUMBA_CACHE_DIR": cache} if cache else {}
+    found = []
+    for kind in ("plain", "hooked"):
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.session_child", kind, str(folder)],
+            input=json.dumps(sessions), cwd=ROOT, env=kept, capture_output=True, text=True, check=False,
+            timeout=TIMEOUT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout.rpartition("\n")[2])
+        assert not told["reasons"], told["reasons"]
+        found.append(told["answers"])
+    return found[0], found[1]
+
+
+def differences(folder: Path, sessions: Mapping[str, Sequence[Action]]) -> list[Any]:
+    """For each session that ends otherwise: its name, what was done until then, and both answers."""
+    plain, hooked = twins(folder, sessions)
+    found = []
+    for name, actions in sessions.items():
+        for k, action in enumerate(actions):
+            if comparable(action, plain[name][k]) != comparable(action, hooked[name][k]):
+                found.append((name, actions[: k + 1], plain[name][k], hooked[name][k]))
+                break
+    return found
+
+
+@pytest.mark.parametrize("first", [0, 20_000])
+def test_random_sessions(first: int, tmp_path: Path) -> None:
+    assert not differences(tmp_path, {f"{seed:06}": session(seed) for seed in range(first, first + 40)})
+
+
+REQUIRES_B = "requires = ['b']\n"
+SESSIONS: dict[str, list[Action]] = {
+    "a package is removed by rez": [
+        ("write", 0, "a", "1", ""), ("write", 0, "a", "2", ""), ("write", 1, "b", "1", ""), ("settle",),
+        ("publish", [0]), ("resolve", [0], ["a"], 0), ("resolve", [0, 1], ["a"], 0), ("remove", 0, "a", "2"),
+        ("resolve", [0], ["a"], 0), ("resolve", [0, 1], ["a"], 0),
+    ],
+    "read ahead of the solve": [
+        ("write", 0, "a", "1", REQUIRES_B), ("write", 0, "a", "2", ""), ("write", 1, "b", "1", ""), ("settle",),
+        ("publish", [1]), ("resolve", [0, 1], ["a-2"], 0), ("write", 0, "b", "2", ""), ("resolve", [0, 1], ["b"], 0),
+    ],
+    "read ahead, and edited before a solve comes to it": [
+        ("write", 0, "a", "1", REQUIRES_B), ("write", 0, "a", "2", ""), ("write", 0, "b", "1", ""), ("settle",),
+        ("resolve", [0], ["a-2"], 0), ("write", 0, "a", "1", ""), ("resolve", [0], ["a-1"], 0),
+        ("write", 0, "a", "1", REQUIRES_B), ("resolve", [0], ["a-1"], 0),
+    ],
+    "what is stale brings no more with it": [
+        ("write", 0, "a", "1", ""), ("write", 0, "b", "1", ""), ("write", 0, "c", "1", ""), ("settle",),
+        ("publish", [0]), ("resolve", [0], ["a"], 0), ("write", 0, "a", "2", ""), ("write", 0, "b", "2", ""),
+        ("resolve", [0], ["b"], 0), ("resolve", [0], ["a"], 0), ("write", 0, "c", "2", ""), ("clear", 0),
+        ("resolve", [0], ["a", "b", "c"], 0),
+    ],
+    "published anew by another process": [
+        ("write", 0, "a", "1", ""), ("write", 0, "b", "1", ""), ("settle",), ("publish", [0]),
+        ("resolve", [0], ["a"], 0), ("write", 0, "a", "2", ""), ("publish", [0]), ("resolve", [0], ["a"], 0),
+        ("write", 1, "c", "1", ""), ("resolve", [1, 0], ["a"], 0), ("clear_all",), ("resolve", [1, 0], ["a"], 0),
+    ],
+    "a package of a known family is edited": [
+        ("write", 0, "a", "1", ""), ("write", 0, "a", "2", ""), ("write", 0, "b", "1", ""), ("settle",),
+        ("publish", [0]), ("resolve", [0], ["a"], 0), ("write", 0, "a", "1", REQUIRES_B), ("write", 0, "a", "3", ""),
+        ("resolve", [0], ["a"], 0), ("resolve", [0], ["a-1"], 0), ("write", 0, "a", "1", ""),
+        ("resolve", [0], ["a-1"], 0), ("clear", 0), ("resolve", [0], ["a"], 0), ("resolve", [0], ["a-1"], 0),
+    ],
+    "a family comes to a known path": [
+        ("write", 0, "a", "1", ""), ("settle",), ("publish", [0]), ("resolve", [0], ["a"], 0),
+        ("resolve", [0], ["b"], 0), ("write", 0, "b", "1", ""), ("write", 0, "c", "1", ""),
+        ("resolve", [0], ["b"], 0), ("resolve", [0], ["c"], 0),
+    ],
+    "a tool has looked before": [
+        ("write", 0, "a", "1", ""), ("write", 0, "b", "1", ""), ("settle",), ("publish", [0]),
+        ("look", [0], "a", True), ("look", [0], "c", False), ("write", 0, "a", "1", REQUIRES_B),
+        ("write", 0, "a", "2", ""), ("write", 0, "c", "1", ""), ("publish", [0]), ("resolve", [0], ["a"], 0),
+        ("resolve", [0], ["a-1"], 0), ("resolve", [0], ["c"], 0), ("resolve", [0], ["a-2"], 0),
+    ],
+    "a file is mended": [
+        ("write", 0, "a", "1", "requires = ["), ("write", 1, "a", "1", "requires = ["), ("settle",), ("publish", [1]),
+        ("resolve", [0], ["a"], 0), ("resolve", [1], ["a"], 0), ("write", 0, "a", "1", ""), ("write", 1, "a", "1", ""),
+        ("resolve", [0], ["a"], 0), ("resolve", [1], ["a"], 0),
+    ],
+    "one list of paths after the other": [
+        ("write", 0, "a", "1", REQUIRES_B), ("write", 1, "a", "1", ""), ("write", 1, "b", "1", ""), ("settle",),
+        ("publish", [1]), ("resolve", [1], ["a"], 0), ("write", 1, "a", "1", REQUIRES_B), ("resolve", [1, 0], ["a"], 0),
+        ("resolve", [0, 1], ["a"], 0), ("write", 0, "a", "1", ""), ("resolve", [0], ["a"], 0),
+        ("resolve", [0, 1], ["a"], 0), ("clear", 0), ("resolve", [0, 1], ["a"], 0), ("resolve", [1], ["a"], 0),
+    ],
+}  # fmt: skip
+
+
+def test_sessions(tmp_path: Path) -> None:
+    assert not differences(tmp_path, SESSIONS)
