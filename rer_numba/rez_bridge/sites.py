@@ -113,6 +113,7 @@ class SiteSnapshot(Snapshot):
         self._first_path = first_path
         self._unread = set() if found is None else unread_marks(self.views)
         self.checked: set[int] = set()
+        self.settled: set[int | str] = set()
 
     def lacks(self, name: str, found: set[str]) -> bool:
         """Tell whether a family is missing in it: it is marked, or was found since somewhere else."""
@@ -292,8 +293,11 @@ class Site:
             if snapshot is not self.snapshot:
                 return True  # another thread has read more
             assert isinstance(snapshot, SiteSnapshot)
-            names = [one if isinstance(one, str) else snapshot.reader.family_name(one) for one in touched.families]
-            packages = [*touched.packages, *touched.hidden]
+            families = [one for one in touched.families if one not in snapshot.settled]
+            packages = [one for one in (*touched.packages, *touched.hidden) if one not in snapshot.checked]
+            if not families and not packages:
+                return False
+            names = [one if isinstance(one, str) else snapshot.reader.family_name(one) for one in families]
             if self._differs(snapshot, names, packages):
                 self._begin()
                 return True
@@ -309,6 +313,7 @@ class Site:
             for one in self._published:
                 one.known.pin(names, self._packages_in(one, snapshot, packages))
             errors = snapshot.views.package_error
+            snapshot.settled.update(families)
             snapshot.checked.update(package for package in packages if errors[package] == NONE)
             return False
 
@@ -351,7 +356,6 @@ class Site:
 
     def _differs(self, snapshot: SiteSnapshot, names: list[str], packages: list[int]) -> bool:
         """Look whether published packages are what they were, as far as a solve saw them and they are not known yet."""
-        packages = [package for package in packages if package not in snapshot.checked]
         for one in self._published:
             if one.known.look(names, self._packages_in(one, snapshot, packages)):
                 one.known.renew()
