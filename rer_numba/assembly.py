@@ -89,6 +89,8 @@ class AssembledSnapshot(Snapshot):
         self.base = base or self
         self._found = frozenset(found)
         self._unread = unread_marks(self.views)
+        self.settled_families: set[int | str] = set()
+        self.settled_packages: set[int] = set()
 
     def lacks(self, name: str, found: set[str]) -> bool:
         """Return whether a family is not as the paths have it: only marked, found since, or in another part."""
@@ -286,9 +288,11 @@ class Assembly:
             assert isinstance(snapshot, AssembledSnapshot)
             if snapshot.base is not self.snapshot:
                 return True  # another thread has read more
-            name_of = snapshot.reader.family_name
-            names = [one if isinstance(one, str) else name_of(one) for one in touched.families]
-            packages = [*touched.packages, *touched.hidden]
+            families = [one for one in touched.families if one not in snapshot.settled_families]
+            packages = [one for one in (*touched.packages, *touched.hidden) if one not in snapshot.settled_packages]
+            if not (families or packages or asks_process):
+                return False
+            names = [one if isinstance(one, str) else snapshot.reader.family_name(one) for one in families]
             for name in names:
                 self._list(name)
             rows = self._rows_of_parts(snapshot, packages)
@@ -304,6 +308,9 @@ class Assembly:
                 return True
             for part, own in rows:
                 part.known.pin([name for name in names if name not in part.left_out], own)
+            errors = snapshot.views.package_error
+            snapshot.settled_families.update(families)
+            snapshot.settled_packages.update(package for package in packages if errors[package] == NONE)
             if is_done:
                 self._keep()
             return False

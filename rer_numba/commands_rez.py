@@ -81,7 +81,10 @@ def _hooked_text(facts: dict[str, Any]) -> str:
         return "no: RER_NUMBA=off"
     if not facts["supported"]:
         return "no: this version of rez is not supported"
-    return f"no: no configuration file has the line {HOOK}; add it to the file that REZ_CONFIG_FILE points to"
+    return (
+        f"no: no configuration file has the line {HOOK}; add it to the file that REZ_CONFIG_FILE points to, "
+        "between try: and except Exception: pass"
+    )
 
 
 def _repository_text(one: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,3 +106,42 @@ def test_what_is_forgotten_goes(paths: list[str], published: bool) -> None:
     assert [one for one in gone if one() is not None] == []
     if n_open:
         assert len(os.listdir("/proc/self/fd")) <= n_open + 1
+
+
+# ---- where it is not as in rez: docs/deviations.md
+
+
+def described(make: Any, paths: list[str]) -> str:
+    solver = make([Requirement("a")], paths)
+    solver.solve()
+    return str(solver.resolved_packages[0].variant.description)
+
+
+def test_what_else_a_package_says_is_read_late(paths: list[str]) -> None:
+    """As it is when somebody first looks; rez has loaded all of it by then."""
+    write(Path(paths[0]), "a", "2", "description = 'old'\n")
+    let_settle(Path(paths[0]).parent)
+    publish(paths[:1], beside(paths[0]))
+    assert answer(RezSolver, paths, "a") == ["a-2[]"]
+    write(Path(paths[0]), "a", "2", "description = 'new'\n")
+    assert described(RezSolver, paths) == "old"
+    package_repository_manager.clear_caches()
+    write(Path(paths[0]), "a", "2", "description = 'old'\n")
+    let_settle(Path(paths[0]).parent)
+    assert answer(Solver, paths, "a") == ["a-2[]"]
+    write(Path(paths[0]), "a", "2", "description = 'new'\n")
+    assert described(Solver, paths) == "new"
+
+
+def test_paths_that_are_published_as_one_are_remembered_as_one(paths: list[str]) -> None:
+    """rez remembers each by itself."""
+    for make, expected in ((RezSolver, ["b-1[]"]), (Solver, ["b-2[]"])):
+        write(Path(paths[1]), "b", "1")
+        let_settle(Path(paths[0]).parent)
+        publish(paths, beside(paths[0]))
+        package_repository_manager.clear_caches()
+        assert answer(make, paths, "b") == ["b-1[]"]
+        write(Path(paths[1]), "b", "2")
+        assert answer(make, paths, "b") == ["b-1[]"]
+        assert answer(make, paths[1:], "b") == expected
+        shutil.rmtree(Path(paths[1], "b"))
