@@ -18,9 +18,9 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rer_numba.forking import cached_property
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE, Tables

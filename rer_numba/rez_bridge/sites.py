@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from rez.config import config
@@ -31,6 +30,7 @@ from rez.package_repository import package_repository_manager
 from rez.packages import Package
 
 from rer_numba.errors import RerError
+from rer_numba.forking import Lock
 from rer_numba.options import SolveOptions
 from rer_numba.partial import Listed, Partial, unread_marks
 from rer_numba.paths.settings import PathSettings
@@ -57,7 +57,7 @@ _LINKS_OF_PARTS = 2
 """How often only those families of a published repository are linked that solves have come to; after that all."""
 
 _sites: dict[tuple[object, ...], Site] = {}
-_lock = RLock()
+_lock = Lock()
 
 
 def site_of(package_paths: Sequence[str]) -> Site:
@@ -152,12 +152,17 @@ class Site:
     def __init__(self, paths: Sequence[str], settings: PathSettings) -> None:
         self.paths = tuple(paths)
         self.waves = 0
-        self._lock = RLock()
+        self._lock = Lock(self._doubt)
+        self._is_doubtful = False
         self._settings = settings
         self._repositories = [package_repository_manager.get_repository(path) for path in self.paths]
         self._watches = [Watch(path, place) for path, place in zip(self.paths, self._repositories, strict=True)]
         self._published = published_for(list(map(_location, self._repositories)), settings)
         self._begin()
+
+    def _doubt(self) -> None:
+        """In a child of fork: another thread of the parent was in the middle of reading or linking."""
+        self._is_doubtful = True
 
     def _begin(self) -> None:
         """Nothing is read; the largest published repository is solved from as it is."""
@@ -188,7 +193,7 @@ class Site:
 
     def is_current(self) -> bool:
         """Tell whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
-        if not all(watch.is_current() for watch in self._watches):
+        if self._is_doubtful or not all(watch.is_current() for watch in self._watches):
             return False
         others = {number for number, place in self._finder.repositories if place.name() != "filesystem"}
         return not others or all(
@@ -283,6 +288,10 @@ class Site:
             Something was missing, hidden by another path, or stale. `snapshot` is another one: solve again.
         """
         with self._lock:
+            if self._is_doubtful:  # the thread that forked was in a solve, and begins it again
+                self._is_doubtful = False
+                self._begin()
+                return True
             if snapshot is not self.snapshot:
                 return True  # another thread has read more
             assert isinstance(snapshot, SiteSnapshot)

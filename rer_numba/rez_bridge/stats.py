@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from types import ModuleType
 from typing import TypedDict
 
+from rer_numba.forking import Lock
 from rer_numba.rez_bridge import modes
 
 logger = logging.getLogger("rer_numba")
@@ -32,7 +32,7 @@ class Stats(TypedDict):
     differences: int
 
 
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def _none() -> Stats:
