@@ -12,6 +12,7 @@ this: no handler ever runs in them.
 from __future__ import annotations
 
 import ctypes
+import signal
 import threading
 from array import array
 from typing import Any
@@ -55,3 +56,29 @@ def raise_heard(head: Any) -> None:
     for place in range(HEARD, HEARD_TRACEBACK + 1):
         head[place] = 0
     _restore(*heard)  # and ctypes raises it, as it does after each call of Python's interface
+
+
+def raised_by_handler(error: BaseException) -> bool:
+    """Tell whether an exception comes from a signal handler of this process, which can come in anywhere.
+
+    Such a one is meant for whoever set the handler: nobody in between may take it for an error of a package, of rez or
+    of ours. (One whose handler has been replaced since is not known.)
+    """
+    if threading.get_ident() != threading.main_thread().ident:
+        return False
+    handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _code_of(handler: Any) -> Any:
+    """The code that runs when a handler is called; None if that is not Python's."""
+    while hasattr(handler, "func"):  # of functools.partial
+        handler = handler.func
+    if not callable(handler):  # the system's own, or not one of Python's
+        return None
+    return getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)

@@ -17,6 +17,7 @@ from rez.version import Requirement
 from rer_numba.filters import CustomFilter, as_package_filter
 from rer_numba.filters import PackageFilterList as OurFilterList
 from rer_numba.forking import undone
+from rer_numba.hearing import raised_by_handler
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import CustomOrder, as_package_orderers
 from rer_numba.paths.settings import PathSettings
@@ -73,7 +74,10 @@ def solve(
             )
             solver.solve()
             found = _answer(solver)
-    except Exception as error:  # noqa: BLE001 - whatever a late function raises is the answer
+    except Exception as error:
+        if raised_by_handler(error):
+            raise
+        # whatever a late function raises is the answer
         found = {"status": "error", "failure": str(error), "error_type": type(error).__name__}
         found["num_solves"] = getattr(solver, "solve_count", 0)
         found["num_fails"] = len(getattr(solver, "failed_phase_list", None) or ())
