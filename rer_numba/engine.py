@@ -13,6 +13,7 @@ from typing import Any
 
 from rer_numba import hearing, schema, state
 from rer_numba.clock import CLOCK
+from rer_numba.environment import bytes_setting
 from rer_numba.errors import SolveLimitError
 from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
@@ -21,7 +22,7 @@ from rer_numba.state import CALLED_OFF, GROUP_BIT, GROUPS, NEEDED_ROOM, ROWS, WO
 from rer_numba.views import Views, addresses, kernel_columns, views_of, zeros
 
 _SIGNAL = Work._fields.index("signal")
-MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES") or 8 << 30)
+MAX_WORK_BYTES = bytes_setting("RER_NUMBA_MAX_WORK_BYTES", 8 << 30)
 
 
 def uses_jit() -> bool:

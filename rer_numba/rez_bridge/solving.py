@@ -31,6 +31,7 @@ from rer_numba.rez_bridge.lists import Rows, TableVariant
 from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.snapshot import Snapshot, Solve
+from rer_numba.tell import say
 
 _RAISED = (
     "PackageFamilyNotFoundError",
@@ -211,7 +212,7 @@ class NativeSolve:
             self.loads_told += 1
             self._tell_load(row)
         for text in missing:
-            sys.stderr.write(f"{text}\n")
+            say(f"{text}\n")
         if error is not None:
             raise error
         return status

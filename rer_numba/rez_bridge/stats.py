@@ -33,6 +33,9 @@ class Stats(TypedDict):
 
 
 _lock = Lock()
+_MOST_REASONS = 1000
+_OTHER_REASONS = "other reasons"
+"""Texts may hold names of packages: a server that never ends must not keep them all."""
 
 
 def _none() -> Stats:
@@ -78,7 +81,11 @@ def record(native: bool, reason: str | None = None) -> None:
     text = reason or "no reason was given"
     with _lock:
         _counts["fallback"] += 1
-        _counts["reasons"][text] = _counts["reasons"].get(text, 0) + 1
+        reasons = _counts["reasons"]
+        if text not in reasons and len(reasons) >= _MOST_REASONS:
+            reasons[_OTHER_REASONS] = reasons.get(_OTHER_REASONS, 0) + 1
+        else:
+            reasons[text] = reasons.get(text, 0) + 1
     logger.info("solved by rez: %s", text)
     if modes.current().kind == "strict":
         raise modes.FallbackError(text)
