@@ -11,7 +11,7 @@ _BYTES |= {"": 1, "b": 1, "byte": 1, "bytes": 1}
 _SECONDS = {"": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SECONDS |= dict.fromkeys(("s", "sec", "second", "seconds"), 1)
 _SECONDS |= {f"{name}{end}": _SECONDS[name[0]] for name in ("minute", "hour", "day", "week") for end in ("", "s")}
-_NO_END = frozenset(("-1", "inf", "infinity", "never", "none", "unlimited"))
+_NO_END = frozenset(("inf", "infinity", "never", "none", "unlimited"))
 """Words for no limit."""
 
 

@@ -14,13 +14,13 @@ GIGABYTES = 8 << 30
 BYTES = {
     "8589934592": GIGABYTES, "8G": GIGABYTES, "8g": GIGABYTES, "8GB": GIGABYTES, "8GiB": GIGABYTES, " 8 Gb ": GIGABYTES,
     "8192M": GIGABYTES, "0.5k": 512, ".5K": 512, "1.5 T": 3 << 39, "8e9": 8_000_000_000, "8_000_000": 8_000_000,
-    "+12": 12, "12 bytes": 12, "unlimited": 1 << 62, "-1": 1 << 62, "inf": 1 << 62, "1e400": 1 << 62,
+    "+12": 12, "12 bytes": 12, "unlimited": 1 << 62, "inf": 1 << 62, "1e400": 1 << 62,
 }  # fmt: skip
 SECONDS = {
     "86400": 86_400, "0": 0, "90s": 90, "1.5 min": 90, "2m": 120, "24h": 86_400, "1d": 86_400, "2 days": 172_800,
     "1w": 604_800, "never": math.inf, "1e3": 1000,
 }  # fmt: skip
-NO_NUMBERS = ["abc", "8Q", "0x10", "1,5", "-5", "nan", "8 G B", "1.2.3", "G", "--", "8 1"]
+NO_NUMBERS = ["abc", "8Q", "0x10", "1,5", "-5", "-1", "nan", "8 G B", "1.2.3", "G", "--", "8 1"]
 
 
 @pytest.fixture(autouse=True)

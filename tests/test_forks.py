@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import multiprocessing
 import os
 import sys
 import threading
@@ -214,3 +215,27 @@ def test_a_fork_waits_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     assert in_child(look) == "right"
     thread.join()
+
+
+def _solve(request: list[str]) -> object:
+    assert _repository is not None
+    return _repository.solve(request)
+
+
+_repository: rer_numba.Repository | None = None
+
+
+@forks
+def test_a_pool_of_forked_processes_gives_results_back() -> None:
+    global _repository
+    _repository = rer_numba.Repository.from_packages(
+        [rer_numba.PackageData("app", "1", ["lib"]), *(rer_numba.PackageData("lib", str(n)) for n in range(9))]
+    )
+    wanted = [["app"], ["app", "lib-3"], ["app", "lib-77"], ["nobody"]]
+    found = [_repository.solve(request) for request in wanted]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        results = pool.map_async(_solve, wanted * 20).get(120)
+    _repository = None
+    assert [(one.status, one.resolved, one.failure_description) for one in results] == 20 * [
+        (one.status, one.resolved, one.failure_description) for one in found
+    ]
