@@ -217,7 +217,7 @@ def test_a_fork_waits_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     thread.join()
 
 
-def _solve(request: list[str]) -> object:
+def _solve(request: list[str]) -> rer_numba.SolveResult:
     assert _repository is not None
     return _repository.solve(request)
 
