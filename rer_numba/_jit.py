@@ -100,6 +100,10 @@ if _DISABLED:
         """Ticks of a clock, see `rer_numba.clock`; uncompiled code reads Python's."""
         return perf_counter_ns()
 
+    def hear_signals(functions: int, cells: Any, place: int) -> int:
+        """Nothing to do: Python hears signals itself while it runs uncompiled code."""
+        return 0
+
 else:
 
     @intrinsic
@@ -196,6 +200,33 @@ else:
             return builder.select(builder.icmp_signed("==", args[1], word(-1)), seconds, ticks)
 
         return types.int64(types.int64, types.int64), codegen
+
+    @intrinsic
+    def hear_signals(typingctx: Any, functions: Any, cells: Any, place: Any) -> Any:
+        """Let Python's signal handlers run, in its main thread; 1 when one of them raised, else 0.
+
+        `functions` is the address of those of `rer_numba.hearing`. What was raised is left in three of the int64 cells,
+        from `place`.
+        """
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            number, word, nothing = ir.IntType(32), ir.IntType(64), ir.VoidType()
+            table = builder.inttoptr(args[0], word.as_pointer())
+
+            def call(n: int, result: Any, given: list[Any]) -> Any:
+                kind = ir.FunctionType(result, [one.type for one in given])
+                address = builder.load(builder.gep(table, [word(n)]))
+                return builder.call(builder.inttoptr(address, kind.as_pointer()), given)
+
+            first = builder.gep(_address_of(context, builder, signature.args[1], args[1]), [args[2]])
+            state = call(0, number, [])
+            has_raised = builder.icmp_signed("!=", call(1, number, []), number(0))
+            with builder.if_then(has_raised, likely=False):
+                call(2, nothing, [builder.gep(first, [word(n)]) for n in range(3)])
+            call(3, nothing, [state])
+            return builder.zext(has_raised, word)
+
+        return types.int64(types.int64, cells, types.int64), codegen
 
 
 class FieldPointer(types.CPointer):

@@ -21,9 +21,9 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
+from rer_numba.forking import Lock
 from rer_numba.packages import PROCESS, BrokenValue
 from rer_numba.partial import Finder, Found, Known, Part, Partial, unread_marks
 from rer_numba.paths.guard import Touches
@@ -177,6 +177,8 @@ class Assembly:
         What has been read.
     waves : int
         How often tables have been composed.
+    is_doubtful : bool
+        What was read cannot be believed.
     """
 
     def __init__(
@@ -189,7 +191,8 @@ class Assembly:
         is_answered: bool,
     ) -> None:
         self.waves = 0
-        self._lock = RLock()
+        self._lock = Lock(self._doubt)
+        self.is_doubtful = False
         self._locations = locations
         self._tables = tables
         self._finder = finder
@@ -197,6 +200,10 @@ class Assembly:
         self._is_answered = is_answered
         self._roots: dict[str, None] = {}
         self._begin()
+
+    def _doubt(self) -> None:
+        """In a child of fork: another thread of the parent was in the middle of reading or composing."""
+        self.is_doubtful = True
 
     def _begin(self) -> None:
         """Nothing is read; some of the tables are solved from as they are, where that is possible."""
@@ -286,11 +293,17 @@ class Assembly:
         """
         with self._lock:
             assert isinstance(snapshot, AssembledSnapshot)
+            if self.is_doubtful:  # the thread that forked was in a solve, and begins it again
+                self.is_doubtful = False
+                self._begin()
+                return True
             if snapshot.base is not self.snapshot:
                 return True  # another thread has read more
             families = [one for one in touched.families if one not in snapshot.settled_families]
             packages = [one for one in (*touched.packages, *touched.hidden) if one not in snapshot.settled_packages]
             if not (families or packages or asks_process):
+                if is_done:
+                    self._keep()
                 return False
             names = [one if isinstance(one, str) else snapshot.reader.family_name(one) for one in families]
             for name in names:

@@ -18,7 +18,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rer_numba.cli_parser import make_parser, parse
+from rer_numba.environment import flag
 from rer_numba.errors import RerError, RezError, VersionError
+from rer_numba.tell import say
 
 OK, UNSOLVED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Default: the arguments of the process.
     """
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
@@ -62,6 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _replace_closed_streams() -> None:
+    """Let standard streams that the caller has closed lead nowhere, as those of /dev/null do.
+
+    Else the next file that is opened gets the number of one, and what a process of ours prints goes into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "w" if number else "r", encoding="utf-8")  # noqa: SIM115 - until the end
+            if stream.fileno() == number:
+                os.set_inheritable(number, True)
+            setattr(sys, name, stream)
+
+
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parse(argv)
@@ -75,7 +91,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:
-        if os.environ.get("RER_NUMBA_DEBUG"):
+        if flag("RER_NUMBA_DEBUG"):
             raise  # with its traceback
         complain(_describe(error))
         return BAD_INPUT
@@ -92,7 +108,7 @@ def _command(place: str) -> Any:
 def complain(text: str) -> None:
     """Tell why the command failed."""
     sys.stdout.flush()
-    sys.stderr.write(f"rer-numba: {text}\n")
+    say(f"rer-numba: {text}\n")
 
 
 def _describe(error: Exception) -> str:
@@ -114,7 +130,7 @@ def _describe(error: Exception) -> str:
 
 def warn(text: str) -> None:
     """Tell about something that does not stop the command."""
-    sys.stderr.write(f"rer-numba: warning: {text}\n")
+    say(f"rer-numba: warning: {text}\n")
 
 
 def _show_warning(

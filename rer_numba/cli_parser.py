@@ -220,9 +220,22 @@ def _add_solve(commands: Any) -> None:
         metavar="FILE",
         help="file or folder made by `rer-numba encode`; default: the studio of `rer-numba demo`",
     )
+    _add_limits(command)
     _add_freshness(command)
     add_settings(command)
     _add_json(command)
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--max-fails", type=int, default=-1, metavar="N", help="give up a solve after N failed steps")
+    command.add_argument("--time-limit", type=_seconds, default=-1, metavar="S", help="give up a solve after S seconds")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if seconds != seconds:
+        raise argparse.ArgumentTypeError("not a number of seconds")
+    return seconds
 
 
 def _add_freshness(command: argparse.ArgumentParser) -> None:
@@ -261,8 +274,7 @@ def _add_solve_many(commands: Any) -> None:
     )
     command.add_argument("-o", "--output", metavar="FILE", help="write the results as an Arrow file")
     command.add_argument("--threads", type=_count, metavar="N", help="default: as many as there are processors")
-    command.add_argument("--max-fails", type=int, default=-1, metavar="N", help="give up a solve after N failed steps")
-    command.add_argument("--time-limit", type=float, default=-1, metavar="S", help="give up a solve after S seconds")
+    _add_limits(command)
     _add_freshness(command)
     add_settings(command)
     command.add_argument("--json", action="store_true", help="print a line of JSON for each request")

@@ -77,13 +77,15 @@ def count_families(n: int) -> str:
 
 # ---------------------------------------------------------------------------------------------------------------- solve
 def solve(arguments: argparse.Namespace) -> int:
-    """`rer-numba solve [-r FILE] REQUEST...`."""
+    """`rer-numba solve [-r FILE] [--time-limit S] [--max-fails N] REQUEST...`."""
     from rer_numba.settings import effective
 
     repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
     options = effective(arguments, repository.options, arguments.repository).options
     with facts_only():
-        result = repository.solve(arguments.requests, options)
+        result = repository.solve(
+            arguments.requests, options, max_fails=arguments.max_fails, time_limit=arguments.time_limit
+        )
     if arguments.json:
         print_json(result_as_json(arguments.requests, result))
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from rer_numba.errors import UnreadablePackageError
 from rer_numba.filters import as_package_filter
 from rer_numba.filters.compiled import CompiledFilter, compile_filter
 from rer_numba.filters.time import with_timestamp
+from rer_numba.forking import Lock
 from rer_numba.masks import FamilyMasks
 from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
 from rer_numba.orderers.pairs import NOT_MIXED
@@ -35,7 +35,7 @@ class FilteringPolicy(Policy):
         super().__init__(tables)
         self._tables = tables
         self._compiled = compiled
-        self._asking = threading.RLock()  # a rule may solve something itself
+        self._asking = Lock()  # a rule may solve something itself
 
     def dies_of(self, package: int) -> bool:
         """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""
@@ -89,7 +89,7 @@ class Policies:
         self._tables = tables
         self._reader = reader
         self._known: dict[Any, Policy] = {}
-        self._guard = threading.Lock()
+        self._guard = Lock()
 
     def get(self, options: SolveOptions) -> Policy:
         """The policy of some options.

@@ -11,8 +11,9 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from rer_numba import schema, state
+from rer_numba import hearing, schema, state
 from rer_numba.clock import CLOCK
+from rer_numba.environment import bytes_setting
 from rer_numba.errors import SolveLimitError
 from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
@@ -21,7 +22,7 @@ from rer_numba.state import CALLED_OFF, GROUP_BIT, GROUPS, NEEDED_ROOM, ROWS, WO
 from rer_numba.views import Views, addresses, kernel_columns, views_of, zeros
 
 _SIGNAL = Work._fields.index("signal")
-MAX_WORK_BYTES = int(os.environ.get("RER_NUMBA_MAX_WORK_BYTES") or 8 << 30)
+MAX_WORK_BYTES = bytes_setting("RER_NUMBA_MAX_WORK_BYTES", 8 << 30)
 
 
 def uses_jit() -> bool:
@@ -142,6 +143,7 @@ class Session:
         self.head[state.CLOCK_FUNCTION] = CLOCK.function
         self.head[state.CLOCK_ARGUMENT] = CLOCK.argument
         self.head[state.GRACE] = int(GRACE * CLOCK.ticks)
+        self.head[state.HEAR_EVERY] = int(hearing.EVERY * CLOCK.ticks)
         self.head[state.N_FAMILIES] = sizes.family - sizes.request
         self.head[state.MAX_WORDS] = sizes.max_words
         self.head[state.REQUEST_ROOM] = sizes.request
@@ -221,6 +223,8 @@ class Session:
         ------
         SolveLimitError
             The solve needs more memory than `MAX_WORK_BYTES`.
+        BaseException
+            What a signal handler has raised, as KeyboardInterrupt.
         """
         deadline = self.head[state.DEADLINE] if goes_on or resume else 0
         while True:
@@ -229,6 +233,7 @@ class Session:
             self._listen(signal, time_limit)
             head = self.head
             head[state.MANY] = 0
+            head[state.HEAR_BY] = hearing.address()
             head[state.MAX_FAILS] = max_fails
             head[state.DEADLINE] = deadline
             head[state.RESUME] = resume
@@ -241,6 +246,7 @@ class Session:
             if status != state.NEED_ROOM:
                 if head[NEEDED_ROOM] & CALLED_OFF:
                     self._renew()
+                    hearing.raise_heard(head)
                 return status
             deadline = head[state.DEADLINE]
             self.grow()
@@ -282,6 +288,7 @@ class Session:
         self._table[-len(rows) :] = array("q", addresses(rows))
         head = self.head
         head[state.MANY] = 1
+        head[state.HEAR_BY] = 0  # the thread that waits for the threads of a batch hears signals
         head[state.MAX_FAILS] = max_fails
         head[state.RESUME] = head[state.STOP_AT_STEP] = head[state.STOP_AT_FAIL] = 0
         head[state.INTERSECTION_PRIORITY] = intersection_priority

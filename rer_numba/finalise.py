@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba.calling_off import is_called_off
 from rer_numba.extraction import first_variant_of
 from rer_numba.schema import NONE
 from rer_numba.scopes import clear_bit, first_of, row_words, scope_of, set_bit, used_words
@@ -103,7 +104,8 @@ def _dependencies(t, w, place):
 def _close(t, w, n):
     """Find all that each package needs, directly or not: row of `pending`, by depth-first search.
 
-    Returns SOLVED, or CYCLIC. `result_scope` marks a node: 0 not seen, 1 on the way, 2 done.
+    Returns SOLVED, CYCLIC, or NEED_ROOM when it was called off. `result_scope` marks a node: 0 not seen, 1 on the way,
+    2 done.
     """
     for place in range(n):
         w.result_scope[place] = 0
@@ -116,6 +118,8 @@ def _close(t, w, n):
             k = np.int64(w.frame[2 * depth - 1])
             _, end = _dependencies(t, w, place)
             if k == end:
+                if is_called_off(w):
+                    return NEED_ROOM
                 w.result_scope[place] = 2
                 depth -= 1
                 if depth:
@@ -172,6 +176,8 @@ def _write_results(t, w, n):
             else:
                 _write_result(t, w, place)
                 depth -= 1
+                if is_called_off(w):
+                    return
         root = first_of(w, w.fresh)
 
 

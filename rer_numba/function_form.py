@@ -6,10 +6,10 @@ Packages do not change, so a list that holds the same objects as in an earlier c
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from rer_numba.forking import Lock
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.repository import Repository
 from rer_numba.requests import parse_requests
@@ -17,7 +17,7 @@ from rer_numba.results import SolveResult
 
 _REMEMBERED = 4
 _remembered: list[tuple[list[PackageData], Repository]] = []
-_guard = threading.Lock()
+_guard = Lock()
 
 
 def solve(

@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rer_numba.forking import undone
+
 
 @contextmanager
 def no_collection() -> Iterator[None]:
@@ -14,10 +16,9 @@ def no_collection() -> Iterator[None]:
     Python looks whenever there are some more objects than before, and then at all there are: a sixth of the time of
     reading rez's benchmark, and more for a larger repository (2026-11). Objects without circles die as always.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    if not gc.isenabled():
         yield
-    finally:
-        if was_enabled:
-            gc.enable()
+        return
+    gc.disable()
+    with undone(gc.enable):
+        yield

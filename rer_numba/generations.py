@@ -42,11 +42,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple, TypeVar
 
+from rer_numba.environment import seconds_setting
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
 from rer_numba.locks import Lock, remove_file, writer_lock
 from rer_numba.plain_files import NotPlainFileError, open_plain, read_handle, require_size
 from rer_numba.publish import replace_file, require_replaceable, sweep_temporary
-from rer_numba.tell import warn_once
 from rer_numba.user_cache import renew_date
 
 POINTER = "current"
@@ -315,15 +315,7 @@ def _write_text(file: BinaryIO, text: str) -> None:
 
 def keep_seconds_setting() -> float:
     """How long superseded generations stay: ``RER_NUMBA_KEEP_SECONDS``, by default a day."""
-    text = os.environ.get("RER_NUMBA_KEEP_SECONDS", "")
-    try:
-        seconds = float(text) if text else KEEP_SECONDS
-    except ValueError:
-        seconds = -1.0
-    if not seconds >= 0:
-        warn_once(f"RER_NUMBA_KEEP_SECONDS={text!r} is no number of seconds; using {KEEP_SECONDS:.0f}")
-        return KEEP_SECONDS
-    return seconds
+    return seconds_setting("RER_NUMBA_KEEP_SECONDS", KEEP_SECONDS)
 
 
 def sweep(folder: str | os.PathLike[str], *, keep_seconds: float | None = None) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rer_numba._jit import export_ir as _export_ir
 from rer_numba._jit import kernel
-from rer_numba.calling_off import set_deadline, verdict_between_steps, why_broken_off
+from rer_numba.calling_off import start_clock, verdict_between_steps, why_broken_off
 from rer_numba.extraction import extract, settle
 from rer_numba.finalise import finalise
 from rer_numba.lookup import forget_loads, look_up
@@ -109,7 +109,7 @@ def solve(t, w):
         status = _go_on(t, w, np.int64(w.head[PHASE_STATUS]))
     else:
         _begin(t, w)
-        set_deadline(w)
+        start_clock(w)
         status = _first_phase(t, w)
     if w.head[NEEDED_ROOM]:
         return why_broken_off(w)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from rer_numba.errors import NeedsRezError
+from rer_numba.forking import Lock
 from rer_numba.results import SolveResult
 
 if TYPE_CHECKING:
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
 
 _one_at_a_time = Lock()
 """rez's configuration is changed while rez solves, and it is that of the whole process."""
-
-
-def _renew_lock() -> None:
-    """A child of fork starts with one thread, so nobody will ever release a lock that another thread held."""
-    global _one_at_a_time
-    _one_at_a_time = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def solve_with_rez(

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rer_numba.forking import cached_property
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.paths.freshness import source_texts
 from rer_numba.reader import Reader

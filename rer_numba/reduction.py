@@ -245,7 +245,10 @@ def _reduce_scope(t, w, x, y):
 
 @inlined
 def _find_removed(t, w, family, mention, data, words, other_slot):
-    """Write the variants that conflict with a slot to `work.scratch`. Returns True when there are any."""
+    """Write the variants that conflict with a slot to `work.scratch`. Returns True when there are any.
+
+    A family may have many thousand different requirements on another: the question whether to end is asked here too.
+    """
     removes = False
     low, high = first_word_of(w, data, words), last_word_of(w, data, words)
     first = np.int64(t.mention_link_offsets[mention])
@@ -259,6 +262,8 @@ def _find_removed(t, w, family, mention, data, words, other_slot):
                 removes = True
                 for k in range(words):
                     w.scratch[k] |= t.link_mask[mask + k]
+                if is_called_off(w):
+                    return False
         mask += words
     return removes
 

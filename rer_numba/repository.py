@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
+from rer_numba.forking import Lock
 from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.paths.trust import FILE, Given, Trust

@@ -126,6 +126,8 @@ class Lookup:
             by_name = self._tables.family_by_name
             at = bisect_left(range(self.n_families), name, key=lambda place: self.family_name(by_name[place]))
             family = by_name[at] if at < self.n_families else -1
+            if len(self._families) >= REMEMBERED:
+                self._families.clear()
             found = self._families[name] = family if family >= 0 and self.family_name(family) == name else -1
         return found
 
@@ -139,6 +141,8 @@ class Lookup:
         if found is None:
             rank = bisect_left(range(self._n_versions), key, key=self._version_key)
             known = rank < self._n_versions and self._version_key(rank) == key
+            if len(self._places) >= REMEMBERED:
+                self._places.clear()
             found = self._places[key] = (rank, known)
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rer_numba.errors import ResolveError, exception_of
 
@@ -147,9 +147,22 @@ class SolveResult:
             raise ResolveError(self.failure_description)
         raise exception_of(self.error_type, str(self.failure_description))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, and copy deeply, as what it says, without the repository: names are read, and a failure explained."""
+        names = ("num_solves", "num_fails", "solve_time_ms", "error_type", "fallback_reason")
+        values: dict[str, Any] = {name: getattr(self, name) for name in names}
+        values["ephemerals"] = self.resolved_ephemerals
+        values["failure"] = self.failure_description
+        values["packages"] = self.resolved_packages
+        return _result, (self.status, values)
+
     def __repr__(self) -> str:
         if self.status == "solved":
             found = f"{len(self.resolved)} packages"
         else:
             found = self.error_type or "no solution"
         return f"<SolveResult {self.status}: {found}, {self.num_solves} steps>"
+
+
+def _result(status: str, values: dict[str, Any]) -> SolveResult:
+    return SolveResult(status, **values)

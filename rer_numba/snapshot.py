@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.engine import NO_LIMIT, Engine, Session
 from rer_numba.errors import RepositoryCorruptError, RerError, SolveLimitError, UnreadablePackageError
+from rer_numba.forking import cached_property
 from rer_numba.options import SolveOptions
 from rer_numba.packages import PROCESS
 from rer_numba.reader import Reader

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba.calling_off import is_called_off
 from rer_numba.schema import CONFLICT, NONE
 from rer_numba.scopes import family_words, first_of, new_slice, push_phase, put_slot, scope_of, set_bit
 from rer_numba.state import (
@@ -221,6 +222,8 @@ def _sort_keys(t, w, package, n):
         for k in range(start, low, -1):
             w.key_order[k] = w.key_order[k - 1]
         w.key_order[low] = pivot
+        if is_called_off(w):
+            return
     _turn_round(w, n)
 
 

@@ -50,7 +50,15 @@ if TYPE_CHECKING:
     CLOCK_ARGUMENT,  # in
     DEADLINE,  # in: 0, or the reading of the clock after which the solve ends, from a call that ran short of room
     MANY,  # in: solve the rows of a block, see `rows`
-    POLLS,  # counts questions within steps whether the time is up
+    HEAR_BY,  # in: address of the functions that hear signals of the process, see `rer_numba.hearing`; 0: nobody does
+    HEAR_EVERY,  # in: ticks from one hearing to the next
+    HEAR_AT,  # the reading of the clock of the next one
+    HEARD,  # out: the exception that was raised there, as three addresses; 0: none
+    HEARD_VALUE,
+    HEARD_TRACEBACK,
+    LOOKED_AT,  # the reading of the clock when somebody looked last whether the solve shall end
+    POLLS,  # how many questions are answered by one look
+    POLLS_LEFT,  # how many still are
     STAMP,  # counts solves, so that caches of an earlier solve are not believed
     NUM_SOLVES,
     NUM_FAILS,
@@ -76,7 +84,7 @@ if TYPE_CHECKING:
     N_LOADS,
     PHASE_STATUS,  # what the phase came to after which the solve was paused: PENDING, EXHAUSTED or FAILED
     HEAD_SIZE,
-) = range(45)
+) = range(53)
 
 BEFORE_FIRST = -1  # of STOP_AT_STEP
 

@@ -1,11 +1,13 @@
 """What rer-numba says to a person on stderr, outside of errors. Nothing here can fail."""
 
-import os
 import sys
 import warnings
 from collections.abc import Callable
 
+from rer_numba.environment import flag
+
 _told: set[str] = set()
+_MOST_TOLD = 1 << 12
 _channel: Callable[[str], None] | None = None
 
 
@@ -17,7 +19,7 @@ def warn_through(channel: Callable[[str], None] | None) -> None:
 
 def is_quiet() -> bool:
     """Tell whether ``RER_NUMBA_QUIET`` asks for silence about progress. Warnings are not progress."""
-    return os.environ.get("RER_NUMBA_QUIET", "") not in ("", "0")
+    return flag("RER_NUMBA_QUIET")
 
 
 def say(text: str) -> None:
@@ -45,6 +47,8 @@ def warn_once(text: str, *, about: str | None = None) -> None:
     subject = about or text
     if subject in _told:
         return
+    if len(_told) >= _MOST_TOLD:  # texts may hold names of packages, of which a server meets ever more
+        _told.clear()
     _told.add(subject)
     if _channel is not None:
         _channel(text if text.startswith("rer-numba") else f"rer-numba: {text}")

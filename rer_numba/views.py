@@ -13,9 +13,9 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections import namedtuple
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rer_numba.forking import cached_property
 from rer_numba.schema import BUILDING, COLUMNS, FORMATS, KERNEL_COLUMNS, Tables
 
 if TYPE_CHECKING:

@@ -223,9 +223,9 @@ class Block:
         np.cumsum(count, out=self.variant_offsets[1:])
         together = np.concatenate(kept) if kept else np.zeros(0, np.int32)
         self.variants = together[ragged(starts[number] + first, count)]
+        self.is_packed = True  # before anything is taken away: a child of fork may find it here
         self.plan = None
         del self.rows, self._found, self._found_alone
-        self.is_packed = True
 
     def drop(self) -> None:
         """Let no row be done, of a block that was never handed in. It may be half written."""

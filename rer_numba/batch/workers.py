@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rer_numba import state
+from rer_numba import forking, state
 from rer_numba.batch.blocks import ALONE, Block
 from rer_numba.engine import NO_LIMIT, Session
 from rer_numba.errors import RerError, SolveLimitError
@@ -70,7 +70,8 @@ class Workers:
         has_time = limits is not None and limits.time_limit != NO_LIMIT
         self.signal = zeros("int64", 1)
         self.signal[0] = state.WATCH_CLOCK if has_time else state.NO_SIGNAL
-        self._changed = threading.Condition()
+        self._changed = forking.condition()
+        self._generation = forking.generation()
         self._waiting: deque[Block] = deque()
         self._unpacked: list[Block] = []
         self._threads: list[threading.Thread] = []
@@ -94,7 +95,10 @@ class Workers:
             self._unpacked.append(block)
             self._waiting.append(block)
             self._changed.notify_all()
-        while len(self._threads) < min(self._most_threads, block.n_rows):
+        self._start_threads(block.n_rows)
+
+    def _start_threads(self, n_rows: int) -> None:
+        while len(self._threads) < min(self._most_threads, n_rows):
             thread = threading.Thread(target=self._run, name=f"rer-numba {len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -106,6 +110,7 @@ class Workers:
     def _wait(self, is_true: Callable[[], bool], tell: Callable[[], None] | None = None) -> None:
         """Wait for something, or for the end of everything. Raises what a thread raised."""
         while True:
+            self._make_whole()
             with self._changed:
                 self._changed.wait_for(lambda: is_true() or self._error or self.is_cancelled(), _WAIT)
                 if self._error is not None:
@@ -114,6 +119,19 @@ class Workers:
                     return
             if tell is not None:
                 tell()
+
+    def _make_whole(self) -> None:
+        """In a child of fork: the threads are gone, so take back what they had taken, and start others."""
+        if self._generation == forking.generation():
+            return
+        self._generation = forking.generation()
+        self._threads.clear()
+        self._unpacked = [block for block in self._unpacked if not block.is_packed]
+        for block in self._unpacked:
+            block.n_workers = 0
+            block.rows.next_row[0] = 0  # rows that are done are passed over
+        self._waiting = deque(self._unpacked)
+        self._start_threads(sum(block.n_rows for block in self._unpacked))
 
     def n_rows_left(self) -> int:
         """How many rows are not done, of all blocks handed in."""
@@ -140,6 +158,8 @@ class Workers:
 
     def close(self) -> None:
         """End everything that is not done, and every thread. Each block that was handed in is packed then."""
+        if self._generation != forking.generation():
+            self._threads.clear()
         with self._changed:
             if self._unpacked:
                 self.cancel()
@@ -149,7 +169,8 @@ class Workers:
             while thread.is_alive():
                 thread.join(_WAIT)
         for block in self._unpacked:
-            block.pack()
+            if not block.is_packed:
+                block.pack()
         self._unpacked.clear()
 
     # --- the threads
@@ -281,7 +302,7 @@ class Watch:
     def __init__(self, workers: Workers, cancel: Any) -> None:
         self._workers = workers
         self._asks = getattr(cancel, "is_set", cancel)
-        self._is_over = threading.Event()
+        self._is_over = False
         self._thread = threading.Thread(target=self._run, name="rer-numba watch", daemon=True)
 
     def __enter__(self) -> Watch:
@@ -290,13 +311,13 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over.set()
+        self._is_over = True
         if self._asks is not None:
             self._thread.join()
 
     def _run(self) -> None:
         try:
-            while not self._is_over.is_set():
+            while not self._is_over:
                 if self._asks():
                     self._workers.cancel()
                     return

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 from rer_numba.filters import AnyFilter, CustomFilter, PackageFilter, PackageFilterList
 from rer_numba.filters.package import FilteredPackage, PackageLoadingError, prevents_loading
 from rer_numba.filters.rules import GlobRule, PatternRule, RangeRule, TimestampRule, is_custom
+from rer_numba.forking import Lock
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, IntArray, Tables
 from rer_numba.version_order import Version
@@ -139,7 +139,7 @@ class CompiledFilter:
         self._lazy_spans = self._find_lazy(any(isinstance(filter_, CustomFilter) for filter_ in filters))
         self._lazy_spans += self._find_bad_times()
         self.is_lazy = bool(self._lazy_spans)
-        self._lock = RLock()
+        self._lock = Lock()
         self._asked: dict[int, bool] = {}
         self._deaths: set[int] = set()
         self._masks: dict[int, int] = {}

@@ -14,11 +14,11 @@ RER_NUMBA_QUIET
 """
 
 import os
-import threading
 import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from rer_numba.forking import Lock
 from rer_numba.native.cache import Place, file_name
 from rer_numba.native.code import NativeError, NativeFunction, load_code
 from rer_numba.native.host import HOST
@@ -29,17 +29,7 @@ from rer_numba.user_cache import cache_folder
 __all__ = ["NativeError", "NativeFunction", "WarmObject", "load_native", "warmup"]
 
 _loaded: dict[tuple[str, KernelSet], NativeFunction] = {}
-_guard = threading.RLock()
-
-
-def _renew_guard() -> None:
-    """A child of fork starts with one thread, so nobody will ever release a guard that another thread held."""
-    global _guard
-    _guard = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_guard)
+_guard = Lock()
 
 
 def load_native(*, cpu: str | None = None, kernels: KernelSet = KERNELS) -> NativeFunction:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
+from rer_numba import forking
 from rer_numba.tell import is_quiet, say
 
 _TICK: Final = 0.5
@@ -29,7 +30,8 @@ class BuildProgress:
         self._cpu = cpu
         self._beat = beat
         self._started = 0.0
-        self._stop = threading.Event()
+        self._changed = forking.condition()
+        self._is_over = False
         self._thread = threading.Thread(target=self._run, name="rer-numba-compile", daemon=True)
         self._live = not is_quiet() and _is_terminal()
 
@@ -43,7 +45,9 @@ class BuildProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
         self._thread.join()
         if self._live:
             say("\r" + " " * 40 + "\r")
@@ -56,12 +60,16 @@ class BuildProgress:
 
     def _run(self) -> None:
         next_beat = _BEAT
-        while not self._stop.wait(_TICK):
+        while not self._waits():
             if self.seconds() >= next_beat:
                 self._beat()
                 next_beat += _BEAT
             if self._live:
                 say(f"\rrer-numba: {self.seconds():5.0f} s")
+
+    def _waits(self) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_over, _TICK)
 
 
 def _is_terminal() -> bool:

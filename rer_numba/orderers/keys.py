@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any, Protocol
 
+from rer_numba.forking import cached_property
 from rer_numba.orderers import Orderers, PackagesOf
 from rer_numba.orderers.orders import (
     CustomOrder,

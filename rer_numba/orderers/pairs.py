@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
+from rer_numba.forking import cached_property
 from rer_numba.orderers.keys import NEITHER, OrderKeys, compare_keys
 from rer_numba.reader import Reader
 from rer_numba.schema import CONFLICT, CUT_SHIFT, NONE, IntArray, Tables

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from rer_numba.paths.freshness import STRICT, Freshness
 from rer_numba.paths.settings import PathSettings
+from rer_numba.requests import REMEMBERED
 from rer_numba.schema import Tables
 from rer_numba.touched import Known
 from rer_numba.views import Views, views_of
@@ -51,6 +52,8 @@ class Guard:
                 path = self._freshness.changed_family(name)
                 if path is not None:
                     return path
+                if len(self._families) >= REMEMBERED:  # requests may name ever more that do not exist
+                    self._families.clear()
                 self._families.add(name)
         if self._checks_files:
             new = [package for package in packages if package not in self._packages]

@@ -13,9 +13,11 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, BinaryIO
 
+from rer_numba import forking
+from rer_numba.errors import RerError
 from rer_numba.paths.read import FamilyPlaces, Reading, read_families
 from rer_numba.paths.settings import PathSettings
 
@@ -65,7 +67,7 @@ def read_in_processes(
     list of Reading
         In no particular order.
     """
-    shares = _Shares(families)
+    shares, generation = _Shares(families), forking.generation()
     workers = [_Worker(shares, settings) for _ in range(processes - 1)]
     try:
         for share in shares:
@@ -79,6 +81,8 @@ def read_in_processes(
         shares.close()
         for worker in workers:
             worker.stop()
+    if generation != forking.generation():
+        raise RerError("a child that was forked while packages were read cannot go on with that: it lacks the readers")
     for share in shares.given_back:  # of workers that died
         shares.done(read_families(share, settings), len(share))
     return shares.readings
@@ -88,7 +92,7 @@ class _Shares:
     """Hands out families, a few at a time, and collects what was read. Used by several threads."""
 
     def __init__(self, families: Sequence[FamilyPlaces]) -> None:
-        self._lock = Lock()
+        self._lock = forking.Lock()
         size = _FAMILIES_AT_A_TIME
         self._left = [families[start : start + size] for start in range(0, len(families), size)]
         self.readings: list[Reading] = []

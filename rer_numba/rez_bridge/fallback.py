@@ -24,6 +24,8 @@ from rez.version import Requirement
 
 from rer_numba.filters import CustomFilter, as_package_filter
 from rer_numba.filters import PackageFilterList as OurFilterList
+from rer_numba.forking import undone
+from rer_numba.hearing import raised_by_handler
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import CustomOrder, as_package_orderers
 from rer_numba.paths.settings import PathSettings
@@ -83,7 +85,10 @@ def solve(
             )
             solver.solve()
             found = _answer(solver)
-    except Exception as error:  # noqa: BLE001 - whatever a late function raises is the answer
+    except Exception as error:
+        if raised_by_handler(error):
+            raise
+        # whatever a late function raises is the answer
         found = {"status": "error", "failure": str(error), "error_type": type(error).__name__}
         found["num_solves"] = getattr(solver, "solve_count", 0)
         found["num_fails"] = len(getattr(solver, "failed_phase_list", None) or ())
@@ -188,17 +193,19 @@ def _configured(options: SolveOptions, settings: PathSettings) -> Iterator[None]
     }
     before = {name: config.overrides[name] for name in values if config.is_overridden(name)}
     lists_otherwise = values["allow_unversioned_packages"] != config.allow_unversioned_packages
-    try:
-        for name, value in values.items():
-            config.override(name, value)
-        with _listing(settings, lists_otherwise):
-            yield
-    finally:
+
+    def undo() -> None:
         for name in values:
             if name in before:
                 config.override(name, before[name])
             else:
                 config.remove_override(name)
+
+    with undone(undo):
+        for name, value in values.items():
+            config.override(name, value)
+        with _listing(settings, lists_otherwise):
+            yield
 
 
 @contextmanager
@@ -210,15 +217,17 @@ def _listing(settings: PathSettings, lists_otherwise: bool) -> Iterator[None]:
         yield
         return
     before = {name: configured[name] for name in names}
-    package_repository_manager.clear_caches()
-    try:
-        for name in names:
-            config.override(f"plugins.package_repository.filesystem.{name}", _as_configured(settings, name))
-        yield
-    finally:
+
+    def undo() -> None:
         for name, value in before.items():
             config.override(f"plugins.package_repository.filesystem.{name}", value)
         package_repository_manager.clear_caches()
+
+    package_repository_manager.clear_caches()
+    with undone(undo):
+        for name in names:
+            config.override(f"plugins.package_repository.filesystem.{name}", _as_configured(settings, name))
+        yield
 
 
 def _as_configured(settings: PathSettings, name: str) -> Any:

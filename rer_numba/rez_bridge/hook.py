@@ -14,12 +14,12 @@ Invariants
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from rer_numba.forking import Lock
 from rer_numba.garbage import no_collection
 from rer_numba.rez_bridge import modes
 from rer_numba.rez_bridge.stats import record
@@ -32,7 +32,7 @@ PLACES = ("rez.solver", "rez.resolver")
 SUPPORTED = "3.4."
 """What the versions of rez begin with whose solver ours is equal to."""
 
-_lock = threading.RLock()
+_lock = Lock()
 _originals: dict[str, Any] = {}
 """Module -> what was there; empty while nothing is hooked."""
 _stays = False

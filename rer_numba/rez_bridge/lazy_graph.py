@@ -7,12 +7,13 @@ asked for theirs. So it gets one that is empty until an attribute of it is read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import RLock
 from typing import Any
 
 from rez.vendor.pygraph.classes.digraph import digraph
 
-_making = RLock()
+from rer_numba.forking import Lock
+
+_making = Lock()
 _new: Callable[[], Any] = digraph
 
 

@@ -8,7 +8,6 @@ depend on a solve; they are made once for a `Reader` and shared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rez.packages import Variant
@@ -16,6 +15,7 @@ from rez.solver import PackageVariant, _PackageEntry, _PackageScope, _PackageVar
 from rez.version import Requirement, RequirementList, Version, VersionRange
 from rez.version._version import _Bound, _LowerBound, _UpperBound
 
+from rer_numba.forking import cached_property
 from rer_numba.reader import Reader
 from rer_numba.requests import REMEMBERED
 from rer_numba.rez_bridge.raised import exception_of
@@ -156,7 +156,7 @@ class TableRequirement(Requirement):
         vars(self)["_str"] = text  # which rez would write from the range
 
     @cached_property
-    def range_(self) -> VersionRange | None:  # type: ignore[override]  # rez sets it; here nobody does
+    def range_(self) -> VersionRange | None:  # rez sets it; here nobody does
         """The range, now that somebody wants it."""
         found = Requirement(self._text)
         if str(found) == self._text:
@@ -245,7 +245,7 @@ class TableVariant(PackageVariant):
         self._variant_of = variant_of
 
     @cached_property
-    def variant(self) -> Variant:  # type: ignore[override]  # rez sets it; here nobody does
+    def variant(self) -> Variant:  # rez sets it; here nobody does
         """rez's own variant, fetched now."""
         return self._variant_of(self.row)
 

@@ -27,6 +27,7 @@ from rez.utils.formatting import PackageRequest
 from rez.utils.resources import ResourcePool
 from rez.utils.sourcecode import SourceCode
 
+from rer_numba.hearing import raised_by_handler
 from rer_numba.packages import LATE, BrokenValue, PackageData
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def load_combined(
         texts = [""] if allow_unversioned and not versions else [str(version) for version in versions]
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - code in the file may raise anything, an exit too
+    except BaseException as error:  # code in the file may raise anything, an exit too
+        if raised_by_handler(error):
+            raise
         return BrokenValue.of(error)
     return [
         _combined_package(repository, {"location": location, "name": name, "ext": extension}, text) for text in texts
@@ -173,7 +176,9 @@ def _load(find: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
     except AttributeError as error:
         # rez's wrapper takes one for the sign that an attribute is not set; variants are read without the wrapper
         return None, {"variants": BrokenValue.of(error)}
-    except BaseException as error:  # noqa: BLE001 - as above
+    except BaseException as error:
+        if raised_by_handler(error):
+            raise
         return None, dict.fromkeys(("requires", "variants", "build_requires", "timestamp"), BrokenValue.of(error))
     return resource, {}
 
@@ -235,7 +240,9 @@ def attempt(read: Callable[..., Any], *arguments: Any) -> Any:
     """Call `read`; what it raises becomes a BrokenValue."""
     try:
         return read(*arguments)
-    except Exception as error:  # noqa: BLE001 - rez's own errors, and whatever wrong values lead to
+    except Exception as error:  # rez's own errors, and whatever wrong values lead to
+        if raised_by_handler(error):
+            raise
         return BrokenValue.of(error)
 
 

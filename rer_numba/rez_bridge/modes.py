@@ -65,7 +65,7 @@ def is_off() -> bool:
 
 
 def parse(text: str) -> Mode:
-    """Read a value: off, on, strict, verify, or verify=0.01; letters of any case."""
+    """Read a value: off, on, strict, verify, verify=0.01 or verify=1%; letters of any case."""
     word, _, sample = text.strip().lower().partition("=")
     kind = _WORDS.get(word)
     if kind is not None and not sample:
@@ -80,7 +80,7 @@ def parse(text: str) -> Mode:
 
 def _share(text: str) -> float | None:
     try:
-        share = float(text)
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         return None
     return share if 0.0 <= share <= 1.0 else None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from threading import RLock
 from typing import Any
 
+from rer_numba.forking import Lock
 from rer_numba.paths.freshness import Freshness
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.states import FileState
@@ -26,7 +26,7 @@ _BEGAN_NS = time.time_ns() - 60 * 1_000_000_000
 """When this process began, at the latest, and a minute for clocks that differ: what is older has not changed since."""
 
 _kept: dict[str, PinnedRepository] = {}
-_lock = RLock()
+_lock = Lock()
 
 
 class Pinned:
@@ -58,7 +58,7 @@ class Pinned:
         self._freshness = Freshness(self._views, settings)
         self._families: set[str] = set()
         self._packages: set[int] = set()
-        self._lock = RLock()
+        self._lock = Lock()
         self.begin()
 
     def begin(self) -> None:

@@ -23,6 +23,7 @@ from rez.package_repository import package_repository_manager
 from rez.version import VersionError
 
 from rer_numba.errors import RerError
+from rer_numba.hearing import raised_by_handler
 from rer_numba.rez_bridge import modes
 from rer_numba.tell import warn_once
 
@@ -90,7 +91,8 @@ class OurPart:
     ------
     NotNativeError
         Its cause is what was raised.
-    MemoryError
+    MemoryError, and what a signal handler raises
+        As they are.
     """
 
     def __init__(self, paths: Sequence[str] = (), then: Callable[[], None] | None = None) -> None:
@@ -105,7 +107,7 @@ class OurPart:
             return
         if self._then is not None:
             self._then()
-        if not isinstance(error, MemoryError):
+        if not isinstance(error, MemoryError) and not raised_by_handler(error):
             raise NotNativeError(_reason(error, self._paths)) from error
 
 

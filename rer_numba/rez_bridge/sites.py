@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from threading import RLock
 from typing import Any
 
 from rez.config import config
@@ -23,6 +22,7 @@ from rez.package_repository import package_repository_manager
 from rez.packages import Package
 
 from rer_numba.assembly import AssembledSnapshot, Assembly
+from rer_numba.forking import Lock
 from rer_numba.packages import PackageData
 from rer_numba.partial import Found, Listed
 from rer_numba.paths.settings import PathSettings
@@ -38,7 +38,7 @@ _REMEMBERED = 16
 """How many sites a process keeps."""
 
 _sites: dict[tuple[object, ...], Site] = {}
-_lock = RLock()
+_lock = Lock()
 
 
 def site_of(package_paths: Sequence[str]) -> Site:
@@ -113,7 +113,7 @@ class Site:
 
     def is_current(self) -> bool:
         """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
-        if not all(watch.is_current() for watch in self._watches):
+        if self._assembly.is_doubtful or not all(watch.is_current() for watch in self._watches):
             return False
         others = {number: place for number, place in self._finder.repositories if place.name() != "filesystem"}
         finder = RezFinder(list(others.items()), others, self._settings)

@@ -35,6 +35,7 @@ from rer_numba.rez_bridge.refusals import OUR_PART, NotNativeError, OurPart
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.schema import NONE
 from rer_numba.snapshot import Solve
+from rer_numba.tell import say
 
 _AHEAD = 64
 """How many steps a solve that goes step by step is settled in advance: settling each one takes longer than solving."""
@@ -185,7 +186,7 @@ class NativeSolve:
             self.loads_told += 1
             self._tell_load(row)
         for text in missing:
-            sys.stderr.write(f"{text}\n")
+            say(f"{text}\n")
         if error is not None:
             raise error
         return status

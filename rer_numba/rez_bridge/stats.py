@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from types import ModuleType
 from typing import TypedDict
 
+from rer_numba.forking import Lock
 from rer_numba.rez_bridge import modes
 
 logger = logging.getLogger("rer_numba")
@@ -35,7 +35,10 @@ class Stats(TypedDict):
     evaluated: int
 
 
-_lock = threading.Lock()
+_lock = Lock()
+_MOST_REASONS = 1000
+_OTHER_REASONS = "other reasons"
+"""Texts may hold names of packages: a server that never ends must not keep them all."""
 
 
 def _none() -> Stats:
@@ -83,7 +86,11 @@ def record(native: bool, reason: str | None = None, cause: Exception | None = No
     text = reason or "no reason was given"
     with _lock:
         _counts["fallback"] += 1
-        _counts["reasons"][text] = _counts["reasons"].get(text, 0) + 1
+        reasons = _counts["reasons"]
+        if text not in reasons and len(reasons) >= _MOST_REASONS:
+            reasons[_OTHER_REASONS] = reasons.get(_OTHER_REASONS, 0) + 1
+        else:
+            reasons[text] = reasons.get(text, 0) + 1
     logger.info("solved by rez: %s", text)
     if modes.current().kind == "strict":
         raise modes.FallbackError(text) from cause
