@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rer_numba.errors import PackageRequestError
+from rer_numba.merging import Merging
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version
 from rer_numba.versions import VersionRange
 
@@ -186,9 +187,7 @@ class Requirement:
             return self
         if self.conflict and other.conflict:
             range_ = self.range | other.range
-            return Requirement._made(
-                self.name, range_, True, self.weak and other.weak and not range_.is_any(), self.sep
-            )
+            return self.with_range(range_, weak=self.weak and other.weak and not range_.is_any())
         if self.conflict:
             return other._narrowed(other.range - self.range)
         if other.conflict:
@@ -198,9 +197,9 @@ class Requirement:
     def _narrowed(self, range_: VersionRange | None) -> Requirement | None:
         return None if range_ is None else self.with_range(range_)
 
-    def with_range(self, range_: VersionRange) -> Requirement:
-        """Give the same requirement with another range."""
-        return Requirement._made(self.name, range_, self.conflict, self.weak, self.sep)
+    def with_range(self, range_: VersionRange, weak: bool | None = None) -> Requirement:
+        """Give the same requirement with another range, and as weak as it is or as `weak` says."""
+        return Requirement._made(self.name, range_, self.conflict, self.weak if weak is None else weak, self.sep)
 
     def conflicts_with(self, other: Requirement | VersionedObject) -> bool:
         """Tell whether nothing can satisfy both, or whether a versioned object does not satisfy this one.
@@ -298,21 +297,14 @@ class RequirementList:
     __hash__ = None  # type: ignore[assignment]  # it holds lists
 
     def __init__(self, requirements: Iterable[Requirement]) -> None:
-        self._merged: dict[str, Requirement] = {}
-        self.conflict = self._merge(requirements)
+        found: dict[str, Requirement | Merging] = {}
+        self.conflict = _merge(requirements, found)
+        self._merged = {
+            name: merged.requirement() if isinstance(merged, Merging) else merged for name, merged in found.items()
+        }
         self.requirements = [] if self.conflict else list(self._merged.values())
         self.names = {requirement.name for requirement in self.requirements if not requirement.conflict}
         self.conflict_names = {requirement.name for requirement in self.requirements if requirement.conflict}
-
-    def _merge(self, requirements: Iterable[Requirement]) -> tuple[Requirement, Requirement] | None:
-        for requirement in requirements:
-            existing = self._merged.get(requirement.name)
-            merged = requirement if existing is None else existing.merged(requirement)
-            if merged is None:
-                assert existing is not None
-                return existing, requirement
-            self._merged[requirement.name] = merged
-        return None
 
     def get(self, name: str) -> Requirement | None:
         """Give what was merged for a name, None if nothing was."""
@@ -333,6 +325,23 @@ class RequirementList:
 
     def __repr__(self) -> str:
         return f"RequirementList({str(self)!r})"
+
+
+def _merge(
+    requirements: Iterable[Requirement], found: dict[str, Requirement | Merging]
+) -> tuple[Requirement, Requirement] | None:
+    """Merge requirements into `found`, by name, up to the first that contradicts what is there."""
+    for requirement in requirements:
+        name = requirement.name
+        known = found.get(name)
+        if known is None:
+            found[name] = requirement
+            continue
+        if not isinstance(known, Merging):
+            known = found[name] = Merging(known)
+        if not known.add(requirement):
+            return known.requirement(), requirement
+    return None
 
 
 def as_requirement(given: Any) -> Requirement:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from functools import total_ordering
 from itertools import groupby
 
+from rer_numba.bound_lists import intersect, joined, lies_apart, overlap
 from rer_numba.errors import VersionError
 from rer_numba.range_text import RangeSyntaxError, parse_part
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version, places_around, upper_cut, version_key
@@ -51,10 +52,6 @@ def _united(bounds: list[Bound]) -> tuple[Bound, ...]:
     """Join bounds that overlap or touch.
 
     Ports: rez.version.VersionRange._union (rez 3.4.0).
-
-    REZ-QUIRK: when a bound starts at the very version where the union so far ends, rez asks whether the *previous*
-    bound includes its own upper end, which need not be the bound that reaches highest. So '1..3|2|>3' stays in two
-    pieces that touch, and '1+<3|2..2.5|>3' swallows the excluded 3 (test_union_quirks).
     """
     if len(bounds) < 2:
         return tuple(bounds)
@@ -63,40 +60,18 @@ def _united(bounds: list[Bound]) -> tuple[Bound, ...]:
     upper = first.upper
     united = []
     for bound in ordered[1:]:
-        if _lies_apart(bound.lower, upper, previous.upper.after):
-            united.append(Bound(first.lower, upper))
+        if lies_apart(bound.lower, upper, previous.upper.after):
+            united.append(joined(first, upper))
             first = bound
         previous = bound
         if bound.upper.place > upper.place:
             upper = bound.upper
-    united.append(Bound(first.lower, upper))
+    united.append(joined(first, upper))
     return tuple(united)
-
-
-def _lies_apart(lower: Cut, upper: Cut, previous_inclusive: bool) -> bool:
-    if lower.version.key == upper.version.key:
-        return lower.after and not previous_inclusive
-    return lower.version.key > upper.version.key
-
-
-def _intersected(bounds: Iterable[Bound], others: Iterable[Bound]) -> tuple[Bound, ...]:
-    """Intersect each bound with each other one. Of two equal ends the first one's spelling stays."""
-    shared = []
-    for bound in bounds:
-        for other in others:
-            lower = other.lower if other.lower.place > bound.lower.place else bound.lower
-            upper = other.upper if other.upper.place < bound.upper.place else bound.upper
-            if lower.place < upper.place:
-                shared.append(Bound(lower, upper))
-    return tuple(shared)
 
 
 def _encloses(outer: tuple[bytes, bytes], inner: tuple[bytes, bytes]) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def _overlap(one: tuple[bytes, bytes], two: tuple[bytes, bytes]) -> bool:
-    return max(one[0], two[0]) < min(one[1], two[1])
 
 
 @total_ordering
@@ -225,11 +200,11 @@ class VersionRange:
 
     def intersection(self, other: VersionRange | Iterable[VersionRange]) -> VersionRange | None:
         """Give the range of the versions in this range and in the other(s), None if there are none."""
-        bounds = self.bounds
+        bounds = list(self.bounds)
         for range_ in (other,) if isinstance(other, VersionRange) else other:
-            bounds = _intersected(bounds, range_.bounds)
-            if not bounds:
+            if not overlap(bounds, range_.bounds):
                 return None
+            bounds = intersect(bounds, range_.bounds)
         return VersionRange.from_bounds(bounds)
 
     def inverse(self) -> VersionRange | None:
@@ -265,8 +240,7 @@ class VersionRange:
 
     def intersects(self, other: VersionRange) -> bool:
         """Tell whether some version lies in both ranges."""
-        fewer, more = sorted((self, other), key=len)
-        return any(_overlap(one, two) for one in fewer.places for two in more._around(one))
+        return overlap(self.bounds, other.bounds)
 
     def contains_version(self, version: Version) -> bool:
         """Tell whether `version` lies in the range."""
