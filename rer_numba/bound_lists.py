@@ -161,7 +161,9 @@ def overlap(some: Sequence[Bound], others: Sequence[Bound]) -> bool:
     fewer, more = sorted((some, others), key=len)
     for bound in fewer:
         at = bisect_right(more, bound.lower.place, key=_UPPER)
-        if at < len(more) and max(bound.lower.place, more[at].lower.place) < min(bound.upper.place, more[at].upper.place):
+        if at < len(more) and max(bound.lower.place, more[at].lower.place) < min(
+            bound.upper.place, more[at].upper.place
+        ):
             return True
     return False
 

@@ -17,7 +17,7 @@ from typing import Any
 from rer_numba.errors import PackageRequestError
 from rer_numba.merging import Merging
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version
-from rer_numba.versions import VersionRange
+from rer_numba.versions import Look, VersionRange
 
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 _RESERVED_NAMES = ("__pycache__",)
@@ -112,6 +112,8 @@ class Requirement:
         A sign ('!', '~') or none, a name, and a range after '-', '@' or '#', or directly if it starts with '=<>'.
     invalid_bound_error : bool
         Raise for an impossible range such as '3+<2'.
+    look : callable, optional
+        Called now and then while a long range is read; it may raise to end that.
 
     Attributes
     ----------
@@ -139,7 +141,7 @@ class Requirement:
     sep: str
     _text: str | None
 
-    def __init__(self, text: str, invalid_bound_error: bool = True) -> None:
+    def __init__(self, text: str, invalid_bound_error: bool = True, *, look: Look | None = None) -> None:
         self.conflict = text.startswith(("!", "~"))
         self.weak = text.startswith("~")
         rest = text[1:] if self.conflict else text
@@ -149,7 +151,7 @@ class Requirement:
         self.sep = "-"
         if range_text.startswith(_SEPARATORS):
             self.sep, range_text = range_text[0], range_text[1:]
-        range_ = VersionRange(range_text, invalid_bound_error)
+        range_ = VersionRange(range_text, invalid_bound_error, look=look)
         self.range = range_.inverse() if self.weak else range_
         self._text = None
 
@@ -255,6 +257,8 @@ class PackageRequest(Requirement):
     Parameters
     ----------
     text : str
+    look : callable, optional
+        See `Requirement`.
 
     Raises
     ------
@@ -267,8 +271,8 @@ class PackageRequest(Requirement):
 
     __slots__ = ()
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, look: Look | None = None) -> None:
+        super().__init__(text, look=look)
         name = self.name[1:] if text.startswith(_EPHEMERAL_SIGN) else self.name
         if not is_valid_package_name(name):
             raise PackageRequestError(f"Not a valid package name: {name!r}")
@@ -344,7 +348,7 @@ def _merge(
     return None
 
 
-def as_requirement(given: Any) -> Requirement:
+def as_requirement(given: Any, look: Look | None = None) -> Requirement:
     """Take whatever a user may hand in as a request.
 
     Parameters
@@ -352,6 +356,8 @@ def as_requirement(given: Any) -> Requirement:
     given : str, Requirement, or a rez Requirement
         A text becomes a `PackageRequest`. An object of rez is known by its attributes, so rez need not be there; its
         name is not checked, as rez does not check it either, and its spelling is kept.
+    look : callable, optional
+        See `Requirement`.
 
     Raises
     ------
@@ -363,7 +369,7 @@ def as_requirement(given: Any) -> Requirement:
     if isinstance(given, Requirement):
         return given
     if isinstance(given, str):
-        return PackageRequest(given)
+        return PackageRequest(given, look=look)
     if not all(hasattr(given, attribute) for attribute in ("name", "range", "conflict", "weak")):
         raise TypeError(f"a request must be a text or a Requirement, not {type(given).__name__}: {given!r}")
     range_ = None if given.range is None else as_version_range(given.range)

@@ -12,7 +12,7 @@ from rer_numba.engine import NO_LIMIT, Engine, Session
 from rer_numba.errors import RerError, SolveLimitError, UnreadablePackageError
 from rer_numba.options import SolveOptions
 from rer_numba.reader import Reader
-from rer_numba.requests import EncodedRequest
+from rer_numba.requests import EncodedRequest, TimeIsUpError
 from rer_numba.requirements import RequirementList
 from rer_numba.results import SolveResult
 from rer_numba.views import Views, tables_of, views_of
@@ -88,16 +88,25 @@ class Snapshot:
             view = self._kinds[building] = _View(self.views, building)
         return view
 
-    def begin(self, request: RequirementList, options: SolveOptions, searched: Sequence[str]) -> Solve:
+    def begin(
+        self,
+        request: RequirementList,
+        options: SolveOptions,
+        searched: Sequence[str],
+        limits: Limits | None = None,
+    ) -> Solve:
         """Prepare to solve a merged request that is not in conflict with itself. Nothing runs yet.
 
         Raises
         ------
+        TimeIsUpError
+            The limits end before the request has been looked up.
         RezError, VersionError
             An orderer or a filter of the options cannot be used; the text names the value.
         """
         view = self.view(options.building)
-        return Solve(view, view.reader.encode(request.requirements), "; ".join(searched), options)
+        look = None if limits is None else limits.look
+        return Solve(view, view.reader.encode(request.requirements, look), "; ".join(searched), options)
 
     def solve(
         self,
@@ -128,7 +137,7 @@ class Snapshot:
         """
         stale_path = None
         try:
-            solve = self.begin(request, options, searched)
+            solve = self.begin(request, options, searched, limits)
             solve.signal = signal
             try:
                 stopped = _run(solve, limits)
@@ -137,8 +146,42 @@ class Snapshot:
                 return _result(solve, *stopped), stale_path
             finally:
                 solve.close()
+        except TimeIsUpError:
+            return out_of_time(), stale_path
         except RerError as error:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__), stale_path
+
+    def finish(
+        self,
+        request: RequirementList,
+        options: SolveOptions,
+        searched: Sequence[str],
+        session: Session,
+        status: int,
+        seconds: float,
+    ) -> tuple[SolveResult, str | None]:
+        """Read the answer of a solve that compiled code has done among others, see `rer_numba.rows`.
+
+        Parameters
+        ----------
+        request, options, searched
+            As for `solve`.
+        session : Session
+            As the solve left it. It is the caller's again afterwards.
+        status : int
+            How the solve has ended.
+        seconds : float
+            How long it took.
+
+        Returns
+        -------
+        result, stale_path
+            As of `solve`.
+        """
+        solve = self.begin(request, options, searched)
+        solve.take_over(session, status, seconds)
+        stale_path = None if self.guard is None else _stale_path(solve, self.guard)
+        return _result(solve, *how_stopped(status, solve.num_fails)), stale_path
 
 
 def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
@@ -148,8 +191,13 @@ def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
 
         return run_within(solve, limits)
     if limits is not None:
-        solve.max_fails, solve.time_limit = limits.max_fails, limits.time_limit
+        solve.max_fails, solve.time_limit = limits.max_fails, limits.left()
     return how_stopped(solve.run(), solve.num_fails)
+
+
+def out_of_time() -> SolveResult:
+    """The answer of a request whose time was up before it was read."""
+    return SolveResult("aborted", failure=how_stopped(state.OUT_OF_TIME, 0)[1])
 
 
 def how_stopped(status: int, num_fails: int) -> tuple[str | None, str]:
@@ -272,6 +320,12 @@ class Solve:
         self.asked_packages = set(map(self.view.reader.variant_package, variants))
         assert self.policy is not None
         self.policy.ask(variants)
+
+    def take_over(self, session: Session, status: int, seconds: float) -> None:
+        """Be what somebody else has run in a session, which stays theirs: this solve is not to be closed."""
+        session.request = self.request
+        self._session, self.status, self.seconds = session, status, seconds
+        self.num_solves, self.num_fails = session.head[state.NUM_SOLVES], session.head[state.NUM_FAILS]
 
     def again(self) -> Solve:
         """The same solve, to be run once more from the start, on work arrays of its own."""

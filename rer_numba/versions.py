@@ -13,7 +13,7 @@ Invariants
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import total_ordering
 from itertools import groupby
 
@@ -26,9 +26,12 @@ __all__ = ["Bound", "Cut", "Version", "VersionRange", "version_key"]
 
 _ANY = Bound(BOTTOM, TOP)
 
+Look = Callable[[], None]
+"""Looks whether to go on, and raises if not."""
 
-def _parsed_bounds(text: str, invalid_bound_error: bool) -> list[Bound]:
-    """Read the parts of a range text, in order; an empty list means any version.
+
+def _parsed_bounds(text: str, invalid_bound_error: bool, look: Look | None) -> list[Bound]:
+    """Read the parts of a range text, in order; an empty list means any version. `look` is called before each part.
 
     REZ-QUIRK: after an empty part the range is any, but the parts behind it must still be spelled well, while their
     bounds may be impossible (test_empty_parts).
@@ -36,6 +39,8 @@ def _parsed_bounds(text: str, invalid_bound_error: bool) -> list[Bound]:
     bounds: list[Bound] = []
     is_any = False
     for part in text.split("|"):
+        if look is not None:
+            look()
         if not part:
             is_any = True
             continue
@@ -86,6 +91,8 @@ class VersionRange:
         As in '1.2+<2|==3'. '' is any version.
     invalid_bound_error : bool
         Raise for an impossible part such as '3+<2'. Even if False, a union with other parts raises.
+    look : callable, optional
+        Called now and then while a long text is read; it may raise to end that.
 
     Attributes
     ----------
@@ -105,9 +112,9 @@ class VersionRange:
     places: tuple[tuple[bytes, bytes], ...]
     _text: str | None
 
-    def __init__(self, text: str = "", invalid_bound_error: bool = True) -> None:
+    def __init__(self, text: str = "", invalid_bound_error: bool = True, *, look: Look | None = None) -> None:
         try:
-            bounds = _parsed_bounds(text, invalid_bound_error)
+            bounds = _parsed_bounds(text, invalid_bound_error, look)
         except RangeSyntaxError as error:
             raise VersionError(f"Syntax error in version range '{text}': {error}") from None
         except VersionError as error:
