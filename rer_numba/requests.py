@@ -201,11 +201,9 @@ class Lookup:
         return found
 
     def _row(self, requirement: Requirement, look: Look | None) -> tuple[int, int, list[int] | None]:
-        flags = CONFLICT if requirement.conflict else 0
-        flags |= EPHEMERAL_REQUEST if requirement.name.startswith(".") else 0
-        flags |= NO_RANGE if requirement.range is None else 0
         known = all(self.version_rank(version.key)[1] for version in looking(_bound_versions(requirement), look))
-        return self.family(requirement.name), flags, self._cuts(requirement.range, {}, look) if known else None
+        cuts = self._cuts(requirement.range, {}, look) if known else None
+        return self.family(requirement.name), flags_of(requirement), cuts
 
     def _cuts(
         self, range_: VersionRange | None, unseen: dict[bytes, tuple[int, Version]], look: Look | None
@@ -238,6 +236,13 @@ class Lookup:
             last_rank = rank
             places[key] = (((rank - 1) << CUT_SHIFT) + 2 * number, found[key])
         return places
+
+
+def flags_of(requirement: Requirement) -> int:
+    """CONFLICT, NO_RANGE, EPHEMERAL_REQUEST: what the kernel knows of a requirement beside its range."""
+    flags = CONFLICT if requirement.conflict else 0
+    flags |= EPHEMERAL_REQUEST if requirement.name.startswith(".") else 0
+    return flags | (NO_RANGE if requirement.range is None else 0)
 
 
 def _bound_versions(requirement: Requirement) -> Iterator[Version]:

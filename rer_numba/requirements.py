@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rer_numba.errors import PackageRequestError
+from rer_numba.errors import PackageRequestError, shown
 from rer_numba.merging import Merging
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version
 from rer_numba.versions import Look, VersionRange
@@ -371,9 +371,19 @@ def as_requirement(given: Any, look: Look | None = None) -> Requirement:
     if isinstance(given, str):
         return PackageRequest(given, look=look)
     if not all(hasattr(given, attribute) for attribute in ("name", "range", "conflict", "weak")):
-        raise TypeError(f"a request must be a text or a Requirement, not {type(given).__name__}: {given!r}")
-    range_ = None if given.range is None else as_version_range(given.range)
-    return Requirement._made(given.name, range_, given.conflict, given.weak, getattr(given, "sep_", "-"))
+        raise _no_request(given)
+    name, range_, sep = given.name, given.range, getattr(given, "sep_", "-")
+    conflict, weak = given.conflict, given.weak
+    if not isinstance(name, str) or not isinstance(sep, str) or {type(conflict), type(weak)} != {bool}:
+        raise _no_request(given)
+    if range_ is None and not weak:  # only '~foo' has none
+        raise _no_request(given)
+    found = None if range_ is None else as_version_range(range_)
+    return Requirement._made(str.__str__(name), found, conflict, weak, str.__str__(sep))
+
+
+def _no_request(given: Any) -> TypeError:
+    return TypeError(f"a request must be a text or a Requirement, not {type(given).__name__}: {shown(given)}")
 
 
 def as_version_range(given: Any) -> VersionRange:
@@ -391,7 +401,7 @@ def as_version_range(given: Any) -> VersionRange:
     if isinstance(given, str):
         return VersionRange(given)
     if not hasattr(given, "bounds"):
-        raise TypeError(f"a version range must be a text or a VersionRange, not {type(given).__name__}: {given!r}")
+        raise TypeError(f"a version range must be a text or a VersionRange, not {type(given).__name__}: {shown(given)}")
     return VersionRange.from_bounds(map(_as_bound, given.bounds))
 
 

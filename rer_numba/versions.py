@@ -48,8 +48,10 @@ def _parsed_bounds(text: str, invalid_bound_error: bool, look: Look | None) -> l
         if ends is None or is_any:
             continue
         lower, lower_after, upper, upper_after = ends
-        end = TOP if upper is None else upper_cut(Version(upper), upper_after)
-        bounds.append(Bound(Cut(Version(lower), lower_after), end, invalid_bound_error))
+        version = Version(lower)
+        upper_version = version if upper == lower else None if upper is None else Version(upper)
+        end = TOP if upper_version is None else upper_cut(upper_version, upper_after)
+        bounds.append(Bound(Cut(version, lower_after), end, invalid_bound_error))
     return [] if is_any else bounds
 
 
