@@ -25,6 +25,16 @@ class BrokenValue(NamedTuple):
     error_type: str
     text: str
 
+    def __eq__(self, other: object) -> bool:
+        # a plain tuple of the same two texts would be two requirements
+        return isinstance(other, BrokenValue) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((BrokenValue, *self))
+
     @classmethod
     def of(cls, error: BaseException) -> BrokenValue:
         """Note an error; what its text holds of half characters is escaped, since no file of ours could hold them."""
@@ -213,15 +223,18 @@ class PackageData:
     def _fields(self) -> tuple[object, ...]:
         return self.name, self.version, *self.found, self.uri
 
-    def _identity(self) -> tuple[object, ...]:
-        # a BrokenValue equals the plain tuple of its two texts, which would be two requirements
-        return *self._fields(), *(isinstance(value, BrokenValue) for value in self.found)
-
     def __eq__(self, other: object) -> bool:
-        return self._identity() == other._identity() if isinstance(other, PackageData) else NotImplemented
+        if not isinstance(other, PackageData):
+            return NotImplemented
+        return (
+            self.version == other.version
+            and self.found == other.found
+            and self.name == other.name
+            and self.uri == other.uri
+        )
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self._fields())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, self._fields()

@@ -194,6 +194,11 @@ class Partial:
             self._add(mark, listed, _given(listed, row) + 1)
         return bool(listing.packages) or any(other.has(name) for other in self._others)
 
+    def forget(self, name: str) -> None:
+        """Let a family be listed again. What it was counts less then, if the new listing has earlier paths."""
+        for known in (self.listings, self._rows, self._read):
+            known.pop(name, None)
+
     def listed(self, name: str, version: str) -> Listed | None:
         """The package that the finder found under a name and a spelling of a version."""
         row = self._rows.get(name, {}).get(version)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rer_numba import state
 from rer_numba.engine import NO_LIMIT, Engine, Session
@@ -20,11 +20,10 @@ from rer_numba.views import Views, tables_of, views_of
 if TYPE_CHECKING:
     from rer_numba.compile_policy import Policies
     from rer_numba.explain import Explainer
-    from rer_numba.paths.guard import Guard
     from rer_numba.policy import Policy
     from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
-    from rer_numba.touched import Touched
+    from rer_numba.touched import Known, Touched
 
 
 class _View:
@@ -59,6 +58,21 @@ class _View:
         self._idle.append(session)
 
 
+class StaleCheck(Protocol):
+    """Looks whether what a solve touched is still as it was encoded: `rer_numba.paths.guard.Guard`, and the like.
+
+    Attributes
+    ----------
+    known : Known
+        What solves touched that was found to be so.
+    """
+
+    known: Known
+
+    def stale_path(self, families: Iterable[str], packages: Iterable[int]) -> str | None:
+        """Something of what a solve touched that is not so, or None."""
+
+
 class Snapshot:
     """One state of a repository. Solves may run in several threads at once.
 
@@ -66,11 +80,11 @@ class Snapshot:
     ----------
     tables : Tables or Views
         Checked ones.
-    guard : Guard, optional
+    guard : StaleCheck, optional
         Looks whether what a solve touches is still as it was encoded.
     """
 
-    def __init__(self, tables: Tables | Views, guard: Guard | None = None) -> None:
+    def __init__(self, tables: Tables | Views, guard: StaleCheck | None = None) -> None:
         self.views = views_of(tables)
         self.guard = guard
         self._kinds: dict[bool, _View] = {}
@@ -432,7 +446,7 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
     return SolveResult("error", failure=text, error_type=kind, **counts)
 
 
-def _stale_path(solve: Solve, guard: Guard) -> str | None:
+def _stale_path(solve: Solve, guard: StaleCheck) -> str | None:
     """Something that a solve touched and that is not what it was when it was encoded."""
     if solve.status == state.CANCELLED:
         return None  # its answer says nothing that could be stale

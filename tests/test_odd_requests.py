@@ -76,10 +76,14 @@ def _odd_value(rng: random.Random, depth: int = 0) -> Any:
     """Something that may stand anywhere in a request."""
     makers: list[Callable[[], Any]] = [
         lambda: rng.choice(["app", "lib-1", "lib", "~lib-1", ".feat-1", "!lib-2", "nope", "lib-9"]),
-        lambda: rng.choice(["", " ", "-", "!", "~", "a b", "\ud800", "lib-1..", "[" * 2000, "a" * 20000, "\0", "lib-|"]),
+        lambda: rng.choice(
+            ["", " ", "-", "!", "~", "a b", "\ud800", "lib-1..", "[" * 2000, "a" * 20000, "\0", "lib-|"]
+        ),
         lambda: rng.choice([None, True, 0, -1, 1.5, float("nan"), b"app", object(), type, Ellipsis, 10**5000]),
         lambda: Text(rng.choice(["app", "lib-1", "", "\udcff"])),
-        lambda: Raising(rng.choice([AttributeError, TypeError, ValueError, RuntimeError, RecursionError, StopIteration])),
+        lambda: Raising(
+            rng.choice([AttributeError, TypeError, ValueError, RuntimeError, RecursionError, StopIteration])
+        ),
         lambda: _odd_object(rng, depth),
         lambda: rng.choice([RezRequirement("lib-1"), Requirement("lib-2"), VersionRange("1"), UntellableError()]),
         lambda: {"a": 1},
@@ -218,6 +222,8 @@ def test_a_file_with_odd_bytes(shown: list[str], tmp_path: Path, capsys: pytest.
     main(["solve-many", "-r", str(tmp_path / "a.rer"), str(tmp_path / "requests"), *shown])
     out = capsys.readouterr().out
     if shown:
-        assert [json.loads(line)["status"] for line in out.splitlines()] == ["solved", "error", "solved"] + ["error"] * 2
+        assert [json.loads(line)["status"] for line in out.splitlines()] == ["solved", "error", "solved"] + [
+            "error"
+        ] * 2
     else:
         assert "5 requests" in out
