@@ -103,13 +103,17 @@ class Loader:
             found = [package for package in self.function(name, **arguments) if package.name == name]
         except Exception as error:
             raise LoaderError(f"load_family({name!r}) raised {type(error).__name__}: {text_of(error)}") from error
-        problem = next((one for one in found if not isinstance(one, PackageData)), None)
-        if problem is not None:
-            raise LoaderError(f"load_family({name!r}) gave {type(problem).__name__}, not PackageData")
-        twice = duplicate(found)
-        if twice is not None:
-            raise LoaderError(f"load_family({name!r}) gave version {twice.version!r} twice")
         return found
+
+
+def _require_sound(name: str, packages: list[PackageData]) -> None:
+    """Raise LoaderError for packages that cannot be encoded as they are."""
+    problem = next((one for one in packages if not isinstance(one, PackageData)), None)
+    if problem is not None:
+        raise LoaderError(f"load_family({name!r}) gave {type(problem).__name__}, not PackageData")
+    twice = duplicate(packages)
+    if twice is not None:
+        raise LoaderError(f"load_family({name!r}) gave version {twice.version!r} twice")
 
 
 def _takes_range(function: LoadFamily) -> bool:
@@ -219,17 +223,27 @@ class Families:
         self._checked: set[str] = set()
         self.known = Known()  # what was touched in this call
         self._needs.add(request)
-        self._reach.begin(request)
+        self._request: Iterable[Requirement] | None = request  # until a guess has begun with it
+        if self._snapshot is None:
+            self._guess({})
         while True:
             result, missing = self._linked().solve(request, options, (_PLACE,), limits)
             if missing is None:
                 return result
 
+    def _guess(self, touched: dict[str, list[str]]) -> None:
+        """List what the solve will probably come to, which takes longer than most solves: only when something lacks."""
+        if self._request is not None:
+            self._reach.begin(self._request)
+            self._request = None
+        if touched:
+            self._reach.go_on(touched)
+
     def _linked(self) -> Snapshot:
         """Tables of everything so far."""
-        for name, listing in self._partial.listings.items():
-            self._partial.read(name, range(len(listing.packages)))
         if self._snapshot is None or self._progress != self._partial.progress:
+            for name, listing in self._partial.listings.items():
+                self._partial.read(name, range(len(listing.packages)))
             self._snapshot = Snapshot(self._partial.tables(), self)
             self._progress = self._partial.progress
         return self._snapshot
@@ -248,7 +262,7 @@ class Families:
             self._partial.find(name)
         if not new:
             return None
-        self._reach.go_on({name: self._versions_needed(name) for name in new})
+        self._guess({name: self._versions_needed(name) for name in new})
         return new[0]
 
     def _is_as_before(self, name: str) -> bool:
@@ -294,6 +308,7 @@ class Families:
         if not packages and not range_.is_any():  # no package in the range, or none at all?
             range_ = _ANY
             packages = self._loader.load(name, range_)
+        _require_sound(name, packages)
         if family is not None:
             self._list_again(name, family.packages, packages)
         self._families[name] = _Family(packages, range_)
