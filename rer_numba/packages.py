@@ -25,16 +25,6 @@ class BrokenValue(NamedTuple):
     error_type: str
     text: str
 
-    def __eq__(self, other: object) -> bool:
-        # a plain tuple of the same two texts would be two requirements
-        return isinstance(other, BrokenValue) and tuple.__eq__(self, other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash((BrokenValue, *self))
-
     @classmethod
     def of(cls, error: BaseException) -> BrokenValue:
         """Note an error; what its text holds of half characters is escaped, since no file of ours could hold them."""
@@ -226,11 +216,16 @@ class PackageData:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PackageData):
             return NotImplemented
+        mine, theirs = self.found, other.found
         return (
             self.version == other.version
-            and self.found == other.found
+            and mine == theirs
             and self.name == other.name
             and self.uri == other.uri
+            # a BrokenValue equals the plain tuple of its two texts, which would be two requirements
+            and type(mine[0]) is type(theirs[0])
+            and type(mine[1]) is type(theirs[1])
+            and type(mine[2]) is type(theirs[2])
         )
 
     def __hash__(self) -> int:

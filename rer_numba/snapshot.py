@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -193,9 +194,9 @@ class Snapshot:
             As of `solve`.
         """
         solve = self.begin(request, options, searched)
-        solve.take_over(session, status, seconds)
-        stale_path = None if self.guard is None else _stale_path(solve, self.guard)
-        return _result(solve, *how_stopped(status, solve.num_fails)), stale_path
+        with solve.taking_over(session, status, seconds):
+            stale_path = None if self.guard is None else _stale_path(solve, self.guard)
+            return _result(solve, *how_stopped(status, solve.num_fails)), stale_path
 
 
 def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
@@ -335,11 +336,16 @@ class Solve:
         assert self.policy is not None
         self.policy.ask(variants)
 
-    def take_over(self, session: Session, status: int, seconds: float) -> None:
-        """Be what somebody else has run in a session, which stays theirs: this solve is not to be closed."""
+    @contextmanager
+    def taking_over(self, session: Session, status: int, seconds: float) -> Iterator[None]:
+        """Be what was run in a session of somebody else, until it is theirs again."""
         session.request = self.request
         self._session, self.status, self.seconds = session, status, seconds
         self.num_solves, self.num_fails = session.head[state.NUM_SOLVES], session.head[state.NUM_FAILS]
+        try:
+            yield
+        finally:
+            self._session = None
 
     def again(self) -> Solve:
         """The same solve, to be run once more from the start, on work arrays of its own."""
