@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rer_numba.packages import PackageData
     from rer_numba.repository import Repository
     from rer_numba.results import ResolvedVariant, SolveResult
+    from rer_numba.static_form import parse_static_package_py, parse_static_packages_py
 
 __all__ = [
     "BatchInterrupted",
@@ -24,6 +25,8 @@ __all__ = [
     "SolveOptions",
     "SolveResult",
     "__version__",
+    "parse_static_package_py",
+    "parse_static_packages_py",
     "solve",
 ]
 
@@ -36,6 +39,8 @@ _MODULES = {
     "SolveBatch": "rer_numba.batch",
     "SolveOptions": "rer_numba.options",
     "SolveResult": "rer_numba.results",
+    "parse_static_package_py": "rer_numba.static_form",
+    "parse_static_packages_py": "rer_numba.static_form",
     "solve": "rer_numba.function_form",
 }
 

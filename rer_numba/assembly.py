@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rer_numba.forking import Lock
 from rer_numba.packages import PROCESS, BrokenValue
-from rer_numba.partial import Finder, Found, Known, Part, Partial, unread_marks
+from rer_numba.partial import Found, Known, Part, Partial, PathFinder, unread_marks
 from rer_numba.paths.guard import Touches
 from rer_numba.reach import Reach, requires_of
 from rer_numba.reader import Reader
@@ -163,7 +163,7 @@ class Assembly:
     tables : sequence of (Views, sequence of int, Known)
         That answer for some of the paths, no two for the same one: columns, the number of the path of each location
         (NONE for one that is none of the paths), and what this process knows of them.
-    finder : Finder
+    finder : PathFinder
         Knows the paths by their places in `locations`.
     keeper : Keeper
     is_answered : bool
@@ -185,7 +185,7 @@ class Assembly:
         self,
         locations: Sequence[str],
         tables: Sequence[tuple[Views, Sequence[int], Known]],
-        finder: Finder,
+        finder: PathFinder,
         keeper: Keeper,
         *,
         is_answered: bool,
@@ -216,6 +216,7 @@ class Assembly:
                 part.leave_out(*whole.names())
             parts = [whole, *parts]
         self._found: set[str] = set()
+        self._changed: set[tuple[str, str]] = set()
         self.partial = Partial(self._finder, self._locations, parts, is_answered=self._is_answered)
         self._reach = None if parts else Reach(self.partial)
         if whole is None:
@@ -355,7 +356,7 @@ class Assembly:
                     self._read_stale(part, name, own)
                     is_outdated = True
             for row in own if part.known.changed else ():
-                if row in part.known.changed and self.partial.read_instead(part, row):
+                if row in part.known.changed and self._read_changed(part, row):
                     is_outdated = True
         return is_outdated
 
@@ -405,6 +406,16 @@ class Assembly:
         new = [version for version in listed if version not in before]
         for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
             self.partial.read_version(name, version)
+
+    def _read_changed(self, part: Part, row: int) -> bool:
+        """Read a package of a part again whose file has changed; return whether that was not done before."""
+        name, version = part.name(row), part.version(row)
+        if (name, version) in self._changed or name in part.left_out:
+            return False
+        self._changed.add((name, version))
+        listed = self._finder.package(part.path(row), name, version, part.uri(row, name))
+        self.partial.read_instead(part, row, listed)
+        return True
 
     def _read(self, snapshot: AssembledSnapshot, packages: list[int]) -> bool:
         """Read those packages that are only listed; return whether there were any."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import json
 import shlex
 import sys
@@ -92,6 +93,8 @@ def read_requests(lines: Iterable[str]) -> Iterator[Any]:
             continue
         try:
             yield _from_json(text) if text[0] in "[{" else shlex.split(text)
+        except RecursionError:
+            yield BadLine(f"line {number}: its JSON is nested too deeply")
         except (ValueError, ConfigurationError) as error:
             yield BadLine(f"line {number}: {error}")
 
@@ -108,15 +111,19 @@ def _from_json(text: str) -> Any:
     options = found.get("options", {})
     if not isinstance(options, dict):
         raise ConfigurationError(f"options must be an object of settings, not {options!r}")
-    return Request(found["requests"], **options)
+    request = Request(found["requests"])
+    request.overrides = options  # whose names may be any
+    return request
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[TextIO]:
     if path == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="surrogateescape")
         yield sys.stdin
         return
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:  # a line that is no UTF-8 is one bad line
         yield file
 
 

@@ -251,6 +251,22 @@ class RepositoryLimitError(RerError):
         )
 
 
+def shown(value: object) -> str:
+    """How a value is written in a message, also if it is of a class that cannot be written."""
+    try:
+        return f"{value!r:.200}"
+    except Exception:  # noqa: BLE001 - whatever somebody else's class raises
+        return f"an object of {type(value).__name__} that cannot be shown"
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an error, also if it is of a class that gives none."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever somebody else's class raises
+        return "an error that cannot be told"
+
+
 def exception_of(error_type: str, text: str) -> Exception:
     """Make the exception that a class name and a text describe.
 

@@ -230,15 +230,23 @@ class PackageData:
     def _fields(self) -> tuple[object, ...]:
         return self.name, self.version, *self.found, self.uri
 
-    def _identity(self) -> tuple[object, ...]:
-        # a BrokenValue equals the plain tuple of its two texts, which would be two requirements
-        return *self._fields(), *(isinstance(value, BrokenValue) for value in self.found)
-
     def __eq__(self, other: object) -> bool:
-        return self._identity() == other._identity() if isinstance(other, PackageData) else NotImplemented
+        if not isinstance(other, PackageData):
+            return NotImplemented
+        mine, theirs = self.found, other.found
+        return (
+            self.version == other.version
+            and mine == theirs
+            and self.name == other.name
+            and self.uri == other.uri
+            # a BrokenValue equals the plain tuple of its two texts, which would be two requirements
+            and type(mine[0]) is type(theirs[0])
+            and type(mine[1]) is type(theirs[1])
+            and type(mine[2]) is type(theirs[2])
+        )
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self._fields())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, self._fields()

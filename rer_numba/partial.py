@@ -124,19 +124,23 @@ class Found(NamedTuple):
 
 
 class Finder(Protocol):
+    """Looks for packages."""
+
+    def find(self, name: str, more: Collection[int] = ()) -> Listing:
+        """List a family, on the paths that no tables answer for, and on more of them. Nothing raises."""
+
+    def read(self, name: str, listed: Listed) -> Read:
+        """Read a package. Nothing raises: what is broken is in it."""
+
+
+class PathFinder(Finder, Protocol):
     """Looks for packages on package paths, ahead of the solves that need them."""
 
     def begin(self) -> None:
         """Begin another solve: what was read ahead before may have changed since."""
 
-    def find(self, name: str, more: Collection[int] = ()) -> Listing:
-        """List a family, on the paths that no tables answer for, and on more of them. Nothing raises."""
-
     def package(self, path: int, name: str, version: str, uri: str) -> Listed:
         """A package of tables, to be read anew."""
-
-    def read(self, name: str, listed: Listed) -> Read:
-        """Read a package. Nothing raises: what is broken is in it."""
 
     def commit(self, names: Iterable[str], packages: Iterable[tuple[str, str]]) -> bool:
         """Settle what a solve has touched; return False if something of it has changed since it was read."""
@@ -314,7 +318,6 @@ class Partial:
         self._locations = list(locations)
         self._is_answered = is_answered
         self._more: dict[str, set[int]] = {}
-        self._anew: set[tuple[str, str]] = set()
         self._fleeting: set[str] = set()
         self._rows: dict[str, dict[str, int]] = {}
         self._read: dict[str, dict[int, Read]] = {}
@@ -361,23 +364,23 @@ class Partial:
         self.listings.pop(name, None)
         self.find(name)
 
-    def read_instead(self, part: Part, package: int) -> bool:
-        """Read a package of a part anew, whose file has changed; return whether that was not done before."""
-        name, version = part.name(package), part.version(package)
-        if (name, version) in self._anew or name in part.left_out:
-            return False
-        self._anew.add((name, version))
+    def read_instead(self, part: Part, package: int, listed: Listed) -> None:
+        """Read a package of a part anew, whose file has changed."""
+        name = part.name(package)
         self.progress += 1
-        listed = self._finder.package(part.path(package), name, version, part.uri(package, name))
         read = self._finder.read(name, listed)
         if read.watched is None or not set(read.watched) <= set(part.known.watched(name, package)):
             self._fleeting.add(name)  # its folder in the part does not say what to look at, for another process
         self._add(read.package, listed, (listed.path << PATH_SHIFT) + 2 * part.views.package_given_rank[package])
-        return True
 
     def has(self, name: str) -> bool:
         """Return whether one of the parts has a family."""
         return any(part.has(name) for part in self.parts)
+
+    def forget(self, name: str) -> None:
+        """Let a family be listed again. What it was counts less then, if the new listing has earlier paths."""
+        for known in (self.listings, self._rows, self._read):
+            known.pop(name, None)
 
     def listed(self, name: str, version: str) -> Listed | None:
         """The package that the finder found under a name and a spelling of a version."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
@@ -12,9 +13,9 @@ from rer_numba.forking import Lock
 from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.paths.trust import FILE, Given, Trust
-from rer_numba.requests import parse_requests
+from rer_numba.requests import TimeIsUpError, parse_requests
 from rer_numba.results import SolveResult
-from rer_numba.snapshot import Snapshot
+from rer_numba.snapshot import Snapshot, out_of_time
 from rer_numba.views import views_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rer_numba.batch import SolveBatch
     from rer_numba.broken import Broken
+    from rer_numba.engine import Session
     from rer_numba.paths.settings import PathSettings
     from rer_numba.progress import OnProgress
     from rer_numba.requests import MergedRequest
@@ -387,11 +389,14 @@ class Repository:
             An option has a value that cannot be used; the text names it.
         """
         options = self.checked_options(options, overrides)
+        limits = _limits(max_fails, time_limit)
         try:
-            merged = parse_requests(requests, options.implicit_packages)
+            merged = parse_requests(requests, options.implicit_packages, None if limits is None else limits.look)
         except (PackageRequestError, VersionError) as error:
             return _error(error)
-        return self.solve_merged(merged, options, _limits(max_fails, time_limit))
+        except TimeIsUpError:
+            return out_of_time()
+        return self.solve_merged(merged, options, limits)
 
     def checked_options(self, options: SolveOptions | None, overrides: dict[str, Any]) -> SolveOptions:
         """The options of a solve; raises what `solve` says."""
@@ -430,8 +435,32 @@ class Repository:
                 self.trust.require(self.paths, reason)
             except RerError as error:
                 return _error(error)
+            if limits is not None:
+                limits = replace(limits, time_limit=limits.left())
             return solve_with_rez(merged, options, self.paths, self.path_settings, reason, limits)
         return result
+
+    def finish_merged(
+        self,
+        snapshot: Snapshot,
+        merged: RequirementList,
+        options: SolveOptions,
+        session: Session,
+        status: int,
+        seconds: float,
+    ) -> SolveResult | None:
+        """Read the answer of a solve that has ended in a session, see `Snapshot.finish`.
+
+        Returns
+        -------
+        SolveResult or None
+            None when it has to be solved by `solve_merged` after all: something has changed, or rez must do it.
+        """
+        try:
+            result, stale_path = snapshot.finish(merged, options, self.paths, session, status, seconds)
+        except RerError as error:
+            return _error(error)
+        return None if stale_path is not None or result.error_type == LATE else result
 
     def _solve_fresh(
         self, merged: RequirementList, options: SolveOptions, limits: Limits | None, signal: memoryview[int] | None
@@ -580,7 +609,7 @@ def _limits(max_fails: int, time_limit: float) -> Limits | None:
         return None
     from rer_numba.stepping import Limits
 
-    return Limits(max_fails, time_limit).checked()
+    return Limits(max_fails, time_limit).checked().begun()
 
 
 def _error(error: Exception) -> SolveResult:

@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rer_numba.errors import PackageRequestError
+from rer_numba.errors import PackageRequestError, shown
+from rer_numba.merging import Merging
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version
-from rer_numba.versions import VersionRange
+from rer_numba.versions import Look, VersionRange
 
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 _RESERVED_NAMES = ("__pycache__",)
@@ -111,6 +112,8 @@ class Requirement:
         A sign ('!', '~') or none, a name, and a range after '-', '@' or '#', or directly if it starts with '=<>'.
     invalid_bound_error : bool
         Raise for an impossible range such as '3+<2'.
+    look : callable, optional
+        Called now and then while a long range is read; it may raise to end that.
 
     Attributes
     ----------
@@ -138,7 +141,7 @@ class Requirement:
     sep: str
     _text: str | None
 
-    def __init__(self, text: str, invalid_bound_error: bool = True) -> None:
+    def __init__(self, text: str, invalid_bound_error: bool = True, *, look: Look | None = None) -> None:
         self.conflict = text.startswith(("!", "~"))
         self.weak = text.startswith("~")
         rest = text[1:] if self.conflict else text
@@ -148,7 +151,7 @@ class Requirement:
         self.sep = "-"
         if range_text.startswith(_SEPARATORS):
             self.sep, range_text = range_text[0], range_text[1:]
-        range_ = VersionRange(range_text, invalid_bound_error)
+        range_ = VersionRange(range_text, invalid_bound_error, look=look)
         self.range = range_.inverse() if self.weak else range_
         self._text = None
 
@@ -186,9 +189,7 @@ class Requirement:
             return self
         if self.conflict and other.conflict:
             range_ = self.range | other.range
-            return Requirement._made(
-                self.name, range_, True, self.weak and other.weak and not range_.is_any(), self.sep
-            )
+            return self.with_range(range_, weak=self.weak and other.weak and not range_.is_any())
         if self.conflict:
             return other._narrowed(other.range - self.range)
         if other.conflict:
@@ -198,9 +199,9 @@ class Requirement:
     def _narrowed(self, range_: VersionRange | None) -> Requirement | None:
         return None if range_ is None else self.with_range(range_)
 
-    def with_range(self, range_: VersionRange) -> Requirement:
-        """Give the same requirement with another range."""
-        return Requirement._made(self.name, range_, self.conflict, self.weak, self.sep)
+    def with_range(self, range_: VersionRange, weak: bool | None = None) -> Requirement:
+        """Give the same requirement with another range, and as weak as it is or as `weak` says."""
+        return Requirement._made(self.name, range_, self.conflict, self.weak if weak is None else weak, self.sep)
 
     def conflicts_with(self, other: Requirement | VersionedObject) -> bool:
         """Tell whether nothing can satisfy both, or whether a versioned object does not satisfy this one.
@@ -256,6 +257,8 @@ class PackageRequest(Requirement):
     Parameters
     ----------
     text : str
+    look : callable, optional
+        See `Requirement`.
 
     Raises
     ------
@@ -268,8 +271,8 @@ class PackageRequest(Requirement):
 
     __slots__ = ()
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, look: Look | None = None) -> None:
+        super().__init__(text, look=look)
         name = self.name[1:] if text.startswith(_EPHEMERAL_SIGN) else self.name
         if not is_valid_package_name(name):
             raise PackageRequestError(f"Not a valid package name: {name!r}")
@@ -298,21 +301,14 @@ class RequirementList:
     __hash__ = None  # type: ignore[assignment]  # it holds lists
 
     def __init__(self, requirements: Iterable[Requirement]) -> None:
-        self._merged: dict[str, Requirement] = {}
-        self.conflict = self._merge(requirements)
+        found: dict[str, Requirement | Merging] = {}
+        self.conflict = _merge(requirements, found)
+        self._merged = {
+            name: merged.requirement() if isinstance(merged, Merging) else merged for name, merged in found.items()
+        }
         self.requirements = [] if self.conflict else list(self._merged.values())
         self.names = {requirement.name for requirement in self.requirements if not requirement.conflict}
         self.conflict_names = {requirement.name for requirement in self.requirements if requirement.conflict}
-
-    def _merge(self, requirements: Iterable[Requirement]) -> tuple[Requirement, Requirement] | None:
-        for requirement in requirements:
-            existing = self._merged.get(requirement.name)
-            merged = requirement if existing is None else existing.merged(requirement)
-            if merged is None:
-                assert existing is not None
-                return existing, requirement
-            self._merged[requirement.name] = merged
-        return None
 
     def get(self, name: str) -> Requirement | None:
         """Give what was merged for a name, None if nothing was."""
@@ -335,7 +331,24 @@ class RequirementList:
         return f"RequirementList({str(self)!r})"
 
 
-def as_requirement(given: Any) -> Requirement:
+def _merge(
+    requirements: Iterable[Requirement], found: dict[str, Requirement | Merging]
+) -> tuple[Requirement, Requirement] | None:
+    """Merge requirements into `found`, by name, up to the first that contradicts what is there."""
+    for requirement in requirements:
+        name = requirement.name
+        known = found.get(name)
+        if known is None:
+            found[name] = requirement
+            continue
+        if not isinstance(known, Merging):
+            known = found[name] = Merging(known)
+        if not known.add(requirement):
+            return known.requirement(), requirement
+    return None
+
+
+def as_requirement(given: Any, look: Look | None = None) -> Requirement:
     """Take whatever a user may hand in as a request.
 
     Parameters
@@ -343,6 +356,8 @@ def as_requirement(given: Any) -> Requirement:
     given : str, Requirement, or a rez Requirement
         A text becomes a `PackageRequest`. An object of rez is known by its attributes, so rez need not be there; its
         name is not checked, as rez does not check it either, and its spelling is kept.
+    look : callable, optional
+        See `Requirement`.
 
     Raises
     ------
@@ -354,11 +369,21 @@ def as_requirement(given: Any) -> Requirement:
     if isinstance(given, Requirement):
         return given
     if isinstance(given, str):
-        return PackageRequest(given)
+        return PackageRequest(given, look=look)
     if not all(hasattr(given, attribute) for attribute in ("name", "range", "conflict", "weak")):
-        raise TypeError(f"a request must be a text or a Requirement, not {type(given).__name__}: {given!r}")
-    range_ = None if given.range is None else as_version_range(given.range)
-    return Requirement._made(given.name, range_, given.conflict, given.weak, getattr(given, "sep_", "-"))
+        raise _no_request(given)
+    name, range_, sep = given.name, given.range, getattr(given, "sep_", "-")
+    conflict, weak = given.conflict, given.weak
+    if not isinstance(name, str) or not isinstance(sep, str) or {type(conflict), type(weak)} != {bool}:
+        raise _no_request(given)
+    if range_ is None and not weak:  # only '~foo' has none
+        raise _no_request(given)
+    found = None if range_ is None else as_version_range(range_)
+    return Requirement._made(str.__str__(name), found, conflict, weak, str.__str__(sep))
+
+
+def _no_request(given: Any) -> TypeError:
+    return TypeError(f"a request must be a text or a Requirement, not {type(given).__name__}: {shown(given)}")
 
 
 def as_version_range(given: Any) -> VersionRange:
@@ -376,7 +401,7 @@ def as_version_range(given: Any) -> VersionRange:
     if isinstance(given, str):
         return VersionRange(given)
     if not hasattr(given, "bounds"):
-        raise TypeError(f"a version range must be a text or a VersionRange, not {type(given).__name__}: {given!r}")
+        raise TypeError(f"a version range must be a text or a VersionRange, not {type(given).__name__}: {shown(given)}")
     return VersionRange.from_bounds(map(_as_bound, given.bounds))
 
 

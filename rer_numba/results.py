@@ -96,6 +96,11 @@ class SolveResult:
         self.fallback_reason = fallback_reason
 
     @property
+    def num_iterations(self) -> int:
+        """Solve steps, as users of pyrer know them: `num_solves`."""
+        return self.num_solves
+
+    @property
     def reader(self) -> Reader | None:
         """What decodes `variants`."""
         return self._reader

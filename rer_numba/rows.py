@@ -19,10 +19,12 @@ from rer_numba.state import (
     CHECKS_KNOWN,
     DEADLINE,
     END_NOW,
+    ENDED,
     ERROR,
     FOUND_FULL,
     FOUND_NUMBER,
     FOUND_ROOM,
+    GOES_ON,
     GROUPS,
     HAND_BACK,
     HANDED,
@@ -65,7 +67,7 @@ def solve_rows(t, w, r):
     int
         NO_ROW_LEFT. Or one of these, with the row in `ROW`, to begin with in the next call: NEED_ROOM, as `solve`
         does; FOUND_FULL: `found_variant` may be too short for the answer. Or, and the row is not done: HAND_BACK: the
-        caller solves it; CANCELLED.
+        caller solves it, or finishes what `ENDED` says; CANCELLED.
 
         Needs what `solve` needs, but for the request.
     """
@@ -74,6 +76,7 @@ def solve_rows(t, w, r):
         if row == NONE:
             row = take_number(r.next_row)
         r.call[ROW] = row
+        r.call[ENDED] = NONE
         if row >= r.call[N_ROWS]:
             return NO_ROW_LEFT
         if load_shared(w.signal) == END_NOW:
@@ -92,6 +95,8 @@ def solve_rows(t, w, r):
         if status in (NEED_ROOM, CANCELLED):
             return status
         if status == ERROR or not _is_plain(w, status) or (r.call[CHECKS_KNOWN] and not _is_known(w, r)):
+            r.call[ENDED] = status
+            r.row_ticks[row] = now(w) - start
             return HAND_BACK
         _write_row(w, r, row, status, now(w) - start)
         if w.head[NEEDED_ROOM]:  # it was broken off, and the work arrays are good for nothing
@@ -118,7 +123,9 @@ def _put_request(w, r, row):
         w.cut[k] = r.row_cut[first_cut + k]
     w.head[N_REQUESTS] = n
     w.head[N_CUTS] = n_cuts
-    w.head[DEADLINE] = 0
+    if not r.call[GOES_ON]:
+        w.head[DEADLINE] = 0
+    r.call[GOES_ON] = 0
     return True
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rer_numba import state
 from rer_numba.engine import NO_LIMIT, Engine, Session
@@ -13,7 +14,7 @@ from rer_numba.forking import cached_property
 from rer_numba.options import SolveOptions
 from rer_numba.packages import PROCESS
 from rer_numba.reader import Reader
-from rer_numba.requests import EncodedRequest
+from rer_numba.requests import EncodedRequest, TimeIsUpError
 from rer_numba.requirements import RequirementList
 from rer_numba.results import SolveResult
 from rer_numba.views import Views, tables_of, views_of
@@ -21,11 +22,10 @@ from rer_numba.views import Views, tables_of, views_of
 if TYPE_CHECKING:
     from rer_numba.compile_policy import Policies
     from rer_numba.explain import Explainer
-    from rer_numba.paths.guard import Guard
     from rer_numba.policy import Policy
     from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
-    from rer_numba.touched import Touched
+    from rer_numba.touched import Known, Touched
 
 
 class _View:
@@ -60,6 +60,21 @@ class _View:
         self._idle.append(session)
 
 
+class StaleCheck(Protocol):
+    """Looks whether what a solve touched is still as it was encoded: `rer_numba.paths.guard.Guard`, and the like.
+
+    Attributes
+    ----------
+    known : Known
+        What solves touched that was found to be so.
+    """
+
+    known: Known
+
+    def stale_path(self, families: Iterable[str], packages: Iterable[int]) -> str | None:
+        """Something of what a solve touched that is not so, or None."""
+
+
 class Snapshot:
     """One state of a repository. Solves may run in several threads at once.
 
@@ -67,11 +82,11 @@ class Snapshot:
     ----------
     tables : Tables or Views
         Checked ones.
-    guard : Guard, optional
+    guard : StaleCheck, optional
         Looks whether what a solve touches is still as it was encoded.
     """
 
-    def __init__(self, tables: Tables | Views, guard: Guard | None = None) -> None:
+    def __init__(self, tables: Tables | Views, guard: StaleCheck | None = None) -> None:
         self.views = views_of(tables)
         self.guard = guard
         self._kinds: dict[bool, _View] = {}
@@ -116,16 +131,25 @@ class Snapshot:
             view = self._kinds[building] = _View(self.views, building)
         return view
 
-    def begin(self, request: RequirementList, options: SolveOptions, searched: Sequence[str]) -> Solve:
+    def begin(
+        self,
+        request: RequirementList,
+        options: SolveOptions,
+        searched: Sequence[str],
+        limits: Limits | None = None,
+    ) -> Solve:
         """Prepare to solve a merged request that is not in conflict with itself. Nothing runs yet.
 
         Raises
         ------
+        TimeIsUpError
+            The limits end before the request has been looked up.
         RezError, VersionError
             An orderer or a filter of the options cannot be used; the text names the value.
         """
         view = self.view(options.building)
-        return Solve(view, view.reader.encode(request.requirements), "; ".join(searched), options)
+        look = None if limits is None else limits.look
+        return Solve(view, view.reader.encode(request.requirements, look), "; ".join(searched), options)
 
     def solve(
         self,
@@ -156,7 +180,7 @@ class Snapshot:
         """
         stale_path = None
         try:
-            solve = self.begin(request, options, searched)
+            solve = self.begin(request, options, searched, limits)
             solve.signal = signal
             try:
                 stopped = _run(solve, limits)
@@ -169,6 +193,8 @@ class Snapshot:
                 return _result(solve, *stopped), stale_path
             finally:
                 solve.close()
+        except TimeIsUpError:
+            return out_of_time(), stale_path
         except RerError as error:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__), stale_path
 
@@ -186,6 +212,42 @@ class Snapshot:
         row = next((error for error in errors if error in self.marks), None)
         return None if row is None else solve.view.reader.error(row)
 
+    def finish(
+        self,
+        request: RequirementList,
+        options: SolveOptions,
+        searched: Sequence[str],
+        session: Session,
+        status: int,
+        seconds: float,
+    ) -> tuple[SolveResult, str | None]:
+        """Read the answer of a solve that compiled code has done among others, see `rer_numba.rows`.
+
+        Parameters
+        ----------
+        request, options, searched
+            As for `solve`.
+        session : Session
+            As the solve left it. It is the caller's again afterwards.
+        status : int
+            How the solve has ended.
+        seconds : float
+            How long it took.
+
+        Returns
+        -------
+        result, stale_path
+            As of `solve`.
+        """
+        solve = self.begin(request, options, searched)
+        with solve.taking_over(session, status, seconds):
+            stale_path = None if self.guard is None else _stale_path(solve, self.guard)
+            unknown = self.unknown_time(solve)
+            if unknown is not None:
+                kind, text = unknown
+                return SolveResult("error", failure=text, error_type=kind), stale_path
+            return _result(solve, *how_stopped(status, solve.num_fails)), stale_path
+
 
 def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
     """Run a solve to its end or to its limits. Returns how it was stopped, if it was, and why."""
@@ -194,8 +256,13 @@ def _run(solve: Solve, limits: Limits | None) -> tuple[str | None, str]:
 
         return run_within(solve, limits)
     if limits is not None:
-        solve.max_fails, solve.time_limit = limits.max_fails, limits.time_limit
+        solve.max_fails, solve.time_limit = limits.max_fails, limits.left()
     return how_stopped(solve.run(), solve.num_fails)
+
+
+def out_of_time() -> SolveResult:
+    """The answer of a request whose time was up before it was read."""
+    return SolveResult("aborted", failure=how_stopped(state.OUT_OF_TIME, 0)[1])
 
 
 def how_stopped(status: int, num_fails: int) -> tuple[str | None, str]:
@@ -319,6 +386,17 @@ class Solve:
         assert self.policy is not None
         self.policy.ask(variants)
 
+    @contextmanager
+    def taking_over(self, session: Session, status: int, seconds: float) -> Iterator[None]:
+        """Be what was run in a session of somebody else, until it is theirs again."""
+        session.request = self.request
+        self._session, self.status, self.seconds = session, status, seconds
+        self.num_solves, self.num_fails = session.head[state.NUM_SOLVES], session.head[state.NUM_FAILS]
+        try:
+            yield
+        finally:
+            self._session = None
+
     def again(self) -> Solve:
         """The same solve, to be run once more from the start, on work arrays of its own."""
         return Solve(self.view, self.request, self.paths, self.options)
@@ -424,7 +502,7 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
     return SolveResult("error", failure=text, error_type=kind, **counts)
 
 
-def _stale_path(solve: Solve, guard: Guard) -> str | None:
+def _stale_path(solve: Solve, guard: StaleCheck) -> str | None:
     """Something that a solve touched and that is not what it was when it was encoded."""
     if solve.status == state.CANCELLED:
         return None  # its answer says nothing that could be stale

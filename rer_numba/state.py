@@ -320,8 +320,10 @@ class Sizes(NamedTuple):
     FOUND_ROOM,  # in: length of `found_variant`
     N_FOUND,  # how much of it is used
     FOUND_NUMBER,  # in: its number
+    GOES_ON,  # in: 1: the row was under way, and its time runs: DEADLINE is that of the last call
+    ENDED,  # out, after HAND_BACK: how the solve of the row has ended, which the work arrays hold; NONE: it did not run
     CALL_SIZE,
-) = range(7)
+) = range(9)
 
 # --- why a call ended, beside NEED_ROOM and CANCELLED
 (NO_ROW_LEFT, FOUND_FULL, HAND_BACK) = range(20, 23)

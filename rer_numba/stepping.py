@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rer_numba import state
 from rer_numba.clock import CLOCK
-from rer_numba.engine import NO_LIMIT
+from rer_numba.engine import GRACE, NO_LIMIT
 from rer_numba.errors import RerError
+from rer_numba.requests import TimeIsUpError
 from rer_numba.requirements import Requirement
 from rer_numba.schema import NONE
 from rer_numba.snapshot import how_stopped
@@ -72,11 +73,34 @@ class Limits:
         the time runs out is broken off, and counts.
     callback : Callback, optional
         Asked after each step that neither limit has ended.
+    end : float, optional
+        When the time is up, once it runs (`begun`): a reading of `time.perf_counter`.
     """
 
     max_fails: int = NO_LIMIT
     time_limit: float = NO_LIMIT
     callback: Callback | None = None
+    end: float | None = None
+
+    def begun(self, seconds: float = 0.0) -> Limits:
+        """The same limits, whose time has been running for so many seconds.
+
+        As in rez it runs from the request as it was handed in, whose reading and merging count.
+        """
+        if self.time_limit == NO_LIMIT:
+            return self
+        return replace(self, end=time.perf_counter() + self.time_limit - seconds)
+
+    def left(self) -> float:
+        """Seconds that are left, 0 or more; NO_LIMIT if there is no limit."""
+        if self.end is None:
+            return self.time_limit
+        return max(self.end - time.perf_counter(), 0.0)
+
+    def look(self) -> None:
+        """Raise TimeIsUpError when the time has been up for a while: a step may go on as long, see `engine.GRACE`."""
+        if self.end is not None and time.perf_counter() > self.end + GRACE:
+            raise TimeIsUpError
 
     def checked(self) -> Limits:
         """The same limits, known to be numbers.
@@ -119,8 +143,8 @@ def run_within(solve: Solve, limits: Limits) -> tuple[str | None, str]:
     reason : str
         Why it was stopped.
     """
-    start = time.perf_counter()
-    solve.time_limit = limits.time_limit
+    solve.time_limit = limits.left()
+    start = time.perf_counter() - (limits.time_limit - solve.time_limit)
     step = 0
     while True:
         step += 1

@@ -274,6 +274,10 @@ class Bound:
         """Make the bound that holds one version."""
         return cls(Cut(version, False), Cut(version, True))
 
+    def is_possible(self) -> bool:
+        """Tell whether something lies between the ends."""
+        return self.lower.place < self.upper.place
+
     def is_exact(self) -> bool:
         """Tell whether one version is all there is between the ends."""
         return self.lower_inclusive and self.upper_inclusive and self.lower.version == self.upper.version

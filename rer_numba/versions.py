@@ -13,10 +13,11 @@ Invariants
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import total_ordering
 from itertools import groupby
 
+from rer_numba.bound_lists import intersect, joined, lies_apart, overlap
 from rer_numba.errors import VersionError
 from rer_numba.range_text import RangeSyntaxError, parse_part
 from rer_numba.version_order import BOTTOM, TOP, Bound, Cut, Version, places_around, upper_cut, version_key
@@ -25,9 +26,12 @@ __all__ = ["Bound", "Cut", "Version", "VersionRange", "version_key"]
 
 _ANY = Bound(BOTTOM, TOP)
 
+Look = Callable[[], None]
+"""Looks whether to go on, and raises if not."""
 
-def _parsed_bounds(text: str, invalid_bound_error: bool) -> list[Bound]:
-    """Read the parts of a range text, in order; an empty list means any version.
+
+def _parsed_bounds(text: str, invalid_bound_error: bool, look: Look | None) -> list[Bound]:
+    """Read the parts of a range text, in order; an empty list means any version. `look` is called before each part.
 
     REZ-QUIRK: after an empty part the range is any, but the parts behind it must still be spelled well, while their
     bounds may be impossible (test_empty_parts).
@@ -35,6 +39,8 @@ def _parsed_bounds(text: str, invalid_bound_error: bool) -> list[Bound]:
     bounds: list[Bound] = []
     is_any = False
     for part in text.split("|"):
+        if look is not None:
+            look()
         if not part:
             is_any = True
             continue
@@ -42,8 +48,10 @@ def _parsed_bounds(text: str, invalid_bound_error: bool) -> list[Bound]:
         if ends is None or is_any:
             continue
         lower, lower_after, upper, upper_after = ends
-        end = TOP if upper is None else upper_cut(Version(upper), upper_after)
-        bounds.append(Bound(Cut(Version(lower), lower_after), end, invalid_bound_error))
+        version = Version(lower)
+        upper_version = version if upper == lower else None if upper is None else Version(upper)
+        end = TOP if upper_version is None else upper_cut(upper_version, upper_after)
+        bounds.append(Bound(Cut(version, lower_after), end, invalid_bound_error))
     return [] if is_any else bounds
 
 
@@ -51,10 +59,6 @@ def _united(bounds: list[Bound]) -> tuple[Bound, ...]:
     """Join bounds that overlap or touch.
 
     Ports: rez.version.VersionRange._union (rez 3.4.0).
-
-    REZ-QUIRK: when a bound starts at the very version where the union so far ends, rez asks whether the *previous*
-    bound includes its own upper end, which need not be the bound that reaches highest. So '1..3|2|>3' stays in two
-    pieces that touch, and '1+<3|2..2.5|>3' swallows the excluded 3 (test_union_quirks).
     """
     if len(bounds) < 2:
         return tuple(bounds)
@@ -63,40 +67,18 @@ def _united(bounds: list[Bound]) -> tuple[Bound, ...]:
     upper = first.upper
     united = []
     for bound in ordered[1:]:
-        if _lies_apart(bound.lower, upper, previous.upper.after):
-            united.append(Bound(first.lower, upper))
+        if lies_apart(bound.lower, upper, previous.upper.after):
+            united.append(joined(first, upper))
             first = bound
         previous = bound
         if bound.upper.place > upper.place:
             upper = bound.upper
-    united.append(Bound(first.lower, upper))
+    united.append(joined(first, upper))
     return tuple(united)
-
-
-def _lies_apart(lower: Cut, upper: Cut, previous_inclusive: bool) -> bool:
-    if lower.version.key == upper.version.key:
-        return lower.after and not previous_inclusive
-    return lower.version.key > upper.version.key
-
-
-def _intersected(bounds: Iterable[Bound], others: Iterable[Bound]) -> tuple[Bound, ...]:
-    """Intersect each bound with each other one. Of two equal ends the first one's spelling stays."""
-    shared = []
-    for bound in bounds:
-        for other in others:
-            lower = other.lower if other.lower.place > bound.lower.place else bound.lower
-            upper = other.upper if other.upper.place < bound.upper.place else bound.upper
-            if lower.place < upper.place:
-                shared.append(Bound(lower, upper))
-    return tuple(shared)
 
 
 def _encloses(outer: tuple[bytes, bytes], inner: tuple[bytes, bytes]) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def _overlap(one: tuple[bytes, bytes], two: tuple[bytes, bytes]) -> bool:
-    return max(one[0], two[0]) < min(one[1], two[1])
 
 
 @total_ordering
@@ -111,6 +93,8 @@ class VersionRange:
         As in '1.2+<2|==3'. '' is any version.
     invalid_bound_error : bool
         Raise for an impossible part such as '3+<2'. Even if False, a union with other parts raises.
+    look : callable, optional
+        Called now and then while a long text is read; it may raise to end that.
 
     Attributes
     ----------
@@ -130,9 +114,9 @@ class VersionRange:
     places: tuple[tuple[bytes, bytes], ...]
     _text: str | None
 
-    def __init__(self, text: str = "", invalid_bound_error: bool = True) -> None:
+    def __init__(self, text: str = "", invalid_bound_error: bool = True, *, look: Look | None = None) -> None:
         try:
-            bounds = _parsed_bounds(text, invalid_bound_error)
+            bounds = _parsed_bounds(text, invalid_bound_error, look)
         except RangeSyntaxError as error:
             raise VersionError(f"Syntax error in version range '{text}': {error}") from None
         except VersionError as error:
@@ -225,11 +209,11 @@ class VersionRange:
 
     def intersection(self, other: VersionRange | Iterable[VersionRange]) -> VersionRange | None:
         """Give the range of the versions in this range and in the other(s), None if there are none."""
-        bounds = self.bounds
+        bounds = list(self.bounds)
         for range_ in (other,) if isinstance(other, VersionRange) else other:
-            bounds = _intersected(bounds, range_.bounds)
-            if not bounds:
+            if not overlap(bounds, range_.bounds):
                 return None
+            bounds = intersect(bounds, range_.bounds)
         return VersionRange.from_bounds(bounds)
 
     def inverse(self) -> VersionRange | None:
@@ -265,8 +249,7 @@ class VersionRange:
 
     def intersects(self, other: VersionRange) -> bool:
         """Tell whether some version lies in both ranges."""
-        fewer, more = sorted((self, other), key=len)
-        return any(_overlap(one, two) for one in fewer.places for two in more._around(one))
+        return overlap(self.bounds, other.bounds)
 
     def contains_version(self, version: Version) -> bool:
         """Tell whether `version` lies in the range."""

@@ -81,7 +81,8 @@ class Block:
         self.errors: dict[int, tuple[str, str]] = {}
         self.ephemerals: dict[int, tuple[str, ...]] = {}
         self.others: dict[int, SolveResult] = {}
-        self._preset: list[tuple[int, int]] = []
+        self._preset: list[tuple[int, int, int]] = []
+        self._merged: dict[int, MergedRequest] = {}
         self._given: list[int] = []
         self._given_ends: list[int] = [0]
         self._families: list[int] = []
@@ -110,7 +111,7 @@ class Block:
             self._flags.append(flags)
             self._cuts += cuts
             self._cut_ends.append(len(self._cuts))
-        return self._end_row(given)
+        return self._end_row([word.number for word in given])
 
     def add_encoded(self, given: list[Word], request: EncodedRequest) -> int:
         """Write a request that had to be merged or placed; returns its row."""
@@ -119,15 +120,28 @@ class Block:
         self._flags += request.flags
         self._cuts += request.cuts
         self._cut_ends += [first_cut + end for end in request.cut_offsets[1:]]
+        return self._end_row([word.number for word in given])
+
+    def add_preset(self, given: list[int], status: int, seconds: float = 0.0) -> int:
+        """Write a row that compiled code does not solve; returns it.
+
+        Parameters
+        ----------
+        given : list of int
+            Numbers of words.
+        status : int
+        seconds : float
+            Of its time limit, how much it has taken to read it.
+        """
+        self._preset.append((self.n_rows, status, int(seconds * CLOCK.ticks)))
         return self._end_row(given)
 
-    def add_preset(self, given: list[Word], status: int) -> int:
-        """Write a row that compiled code does not solve, with its status; returns it."""
-        self._preset.append((self.n_rows, status))
-        return self._end_row(given)
+    def keep(self, row: int, merged: MergedRequest) -> None:
+        """Keep the request of a row that took long to read, until it is solved."""
+        self._merged[row] = merged
 
-    def _end_row(self, given: list[Word]) -> int:
-        self._given += [word.number for word in given]
+    def _end_row(self, given: list[int]) -> int:
+        self._given += given
         self._given_ends.append(len(self._given))
         self._request_ends.append(len(self._families))
         row = self.n_rows
@@ -156,8 +170,9 @@ class Block:
         self.rows = Rows(**arrays)
         self.status = self.rows.row_status
         self.num_solves, self.num_fails = self.rows.row_num_solves, self.rows.row_num_fails
-        for row, status in self._preset:
+        for row, status, ticks in self._preset:
             self.status[row] = status
+            self.rows.row_ticks[row] = ticks
             self.num_fails[row] = status == state.FAILED  # a request in conflict with itself
         del self._given, self._given_ends, self._families, self._flags, self._cut_ends, self._cuts, self._request_ends
         del self._preset
@@ -175,6 +190,9 @@ class Block:
 
     def merged(self, row: int) -> MergedRequest:
         """The request of a row, with the implicit packages."""
+        kept = self._merged.get(row)
+        if kept is not None:
+            return kept
         asked = [self.vocabulary.given[number] for number in self.given_numbers(row)]
         return _merge([*asked, *self.options.implicit_packages])
 
@@ -225,6 +243,7 @@ class Block:
         self.variants = together[ragged(starts[number] + first, count)]
         self.is_packed = True  # before anything is taken away: a child of fork may find it here
         self.plan = None
+        self._merged.clear()
         del self.rows, self._found, self._found_alone
 
     def drop(self) -> None:

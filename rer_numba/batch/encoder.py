@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from rer_numba import state
 from rer_numba.batch.blocks import ALONE, Block
-from rer_numba.batch.plans import BAD_OPTIONS, MOST_WORDS, NOWHERE, Plan, Word, key_of
+from rer_numba.batch.plans import MOST_WORDS, NOWHERE, Plan, Word, key_of
 from rer_numba.batch.request import Request
-from rer_numba.errors import PackageRequestError, SolveLimitError, VersionError
-from rer_numba.requirements import RequirementList
+from rer_numba.errors import SolveLimitError, text_of
+from rer_numba.requests import TimeIsUpError, looking
+from rer_numba.requirements import Requirement, MergedRequest
 
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
     from rer_numba.repository import Repository
+    from rer_numba.stepping import Limits
+
+_TEXT = {str}
+_NO_MATTER = 0.1
+"""The part of a time limit that reading a request may take beside it."""
 
 Place = tuple[Block, int]
 """Where the answer of a request is: a block, and a row in it."""
@@ -38,6 +44,8 @@ class Encoder:
         Of the requests without options of their own; checked.
     reuse : bool
         Give equal requests one place.
+    limits : Limits, optional
+        Of each solve, to which the reading of its request belongs.
 
     Attributes
     ----------
@@ -52,7 +60,10 @@ class Encoder:
         An orderer or a filter of the options cannot be used.
     """
 
-    def __init__(self, repository: Repository, options: SolveOptions, reuse: bool) -> None:
+    def __init__(
+        self, repository: Repository, options: SolveOptions, reuse: bool, limits: Limits | None = None
+    ) -> None:
+        self._limits = limits
         self._repository = repository
         self._options = options
         self._reuse = reuse
@@ -82,41 +93,42 @@ class Encoder:
         if self._repository._snapshot is not self._snapshot:  # some thread has read changed packages again
             self.seal_all()
             self._begin()
+        try:
+            plan, texts, is_text = self._read(item)
+        except Exception as error:  # noqa: BLE001 - whatever the options or the iterable of one request raise
+            return self._place_error(self._plan, error)
+        found = plan.memory.get(texts) if is_text else None
+        return found or self._place_new(plan, texts, is_text)
+
+    def _read(self, item: Any) -> tuple[Plan, tuple[Any, ...], bool]:
+        """The plan of a request, what it holds, and whether these are texts, which are made plain ones then."""
         plan = self._plan
         if isinstance(item, Request):
-            try:
-                plan = self._plan_of(item)
-            except BAD_OPTIONS as error:
-                return self._place_error(plan, error)
+            plan = self._plan_of(item)
             item = item.requests
-        try:
-            if isinstance(item, (str, bytes)):
-                raise TypeError(f"a request is a list of texts, not the text {item!r}")
-            texts = tuple(item)
-        except Exception as error:  # noqa: BLE001 - whatever the iterable of one request raises
-            return self._place_error(plan, error)
-        try:
-            found = plan.memory.get(texts)
-        except TypeError:  # something in it cannot be hashed
-            found = None
-        return found or self._place_new(plan, texts)
+        if isinstance(item, (str, bytes)):
+            raise TypeError(f"a request is a list of texts, not the text {item!r}")
+        texts = tuple(item)
+        kinds = {*map(type, texts)}
+        if not kinds - _TEXT:
+            return plan, texts, True
+        if any(issubclass(kind, str) for kind in kinds):  # which may hash and compare as they like
+            texts = tuple([str.__str__(text) if issubclass(type(text), str) else text for text in texts])
+        return plan, texts, all(type(text) is str for text in texts)
 
-    def _place_new(self, plan: Plan, texts: tuple[Any, ...]) -> Place:
+    def _place_new(self, plan: Plan, texts: tuple[Any, ...], is_text: bool) -> Place:
         if plan.vocabulary.is_full():
             self._seal(plan)
             plan.renew_vocabulary()
             plan.memory.clear()
-        words = plan.vocabulary.words
-        try:
-            given, is_text = [words[text] for text in texts], True
-        except (KeyError, TypeError):
-            try:
-                given = [plan.vocabulary.learn(text) for text in texts]
-            except (TypeError, PackageRequestError, VersionError) as error:
-                return self._place_error(plan, error)
-            is_text = all(isinstance(text, str) for text in texts)
+        limits = None if self._limits is None else self._limits.begun()
         block = plan.block or self._open(plan)
-        place = block, self._write(plan, block, given)
+        try:
+            place = block, self._write(plan, block, texts, limits)
+        except TimeIsUpError:
+            place = block, self._write_out_of_time(block, texts)
+        except Exception as error:  # noqa: BLE001 - whatever an object in the request raises
+            return self._place_error(plan, error)
         if self._reuse and is_text:
             if len(plan.memory) >= _REMEMBERED:
                 plan.memory.clear()
@@ -125,26 +137,41 @@ class Encoder:
             self._seal(plan)
         return place
 
-    def _write(self, plan: Plan, block: Block, given: list[Word]) -> int:
-        """Write the words of a request into a block; returns its row."""
+    def _write(self, plan: Plan, block: Block, texts: tuple[Any, ...], limits: Limits | None) -> int:
+        """Write a request into a block; returns its row. Nothing is written if it raises."""
+        look = None if limits is None or limits.end is None else limits.look
+        known = plan.vocabulary.words.get
+        given = [(known(text) if type(text) is str else None) or plan.vocabulary.learn(text, look) for text in texts]
         asked = given + plan.implicit if plan.implicit else given
+        numbers = [word.number for word in given]
         if plan.goes_alone:
-            return block.add_preset(given, ALONE)
-        if _stand_apart(asked):
+            return block.add_preset(numbers, ALONE)
+        if not _took_long(limits) and _stand_apart(asked):
             return block.add(given, asked)
-        merged = RequirementList([word.requirement for word in asked])
+        merged = MergedRequest(looking([word.requirement for word in asked], look))
         if merged.conflict:
-            return block.add_preset(given, state.FAILED)
+            return block.add_preset(numbers, state.FAILED)
+        if _took_long(limits):  # the rest of its time is less than that of other rows
+            assert limits is not None
+            row = block.add_preset(numbers, ALONE, limits.time_limit - limits.left())
+            block.keep(row, merged)
+            return row
         try:
-            request = plan.reader.encode(merged.requirements)
+            request = plan.reader.encode(merged.requirements, look)
         except SolveLimitError:
-            return block.add_preset(given, ALONE)  # which ends in the same error, as a result
+            return block.add_preset(numbers, ALONE)  # which ends in the same error, as a result
         return block.add_encoded(given, request)
+
+    @staticmethod
+    def _write_out_of_time(block: Block, texts: tuple[Any, ...]) -> int:
+        """Write a request that takes longer to read than it may; returns its row."""
+        given = [text for text in texts if issubclass(type(text), (str, Requirement))]
+        return block.add_preset([block.vocabulary.note(one) for one in given], state.OUT_OF_TIME)
 
     def _place_error(self, plan: Plan, error: Exception) -> Place:
         block = plan.block or self._open(plan)
         row = block.add_preset([], state.ERROR)
-        block.errors[row] = (self.intern(type(error).__name__), self.intern(str(error)))
+        block.errors[row] = (self.intern(type(error).__name__), self.intern(text_of(error)))
         if block.n_rows >= self.rows_wanted:
             self._seal(plan)
         return block, row
@@ -169,7 +196,7 @@ class Encoder:
     # --- plans
 
     def _plan_of(self, request: Request) -> Plan:
-        """The plan of a request with options of its own. Raises what `BAD_OPTIONS` names."""
+        """The plan of a request with options of its own. Raises when they cannot be used."""
         options = self._options if request.options is None else request.options
         if not request.overrides:
             if request.options is None:
@@ -189,6 +216,11 @@ class Encoder:
         if not request.overrides:
             self._of_objects[id(options)] = (options, plan)  # the object is kept, so that no other gets its id
         return plan
+
+
+def _took_long(limits: Limits | None) -> bool:
+    """Whether reading a request took so much of its time that the rest cannot pass for all of it."""
+    return limits is not None and limits.end is not None and limits.left() < limits.time_limit * (1 - _NO_MATTER)
 
 
 def _stand_apart(asked: list[Word]) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import marshal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rer_numba.errors import RerError, RezError, SolveLimitError, VersionError
+from rer_numba.errors import SolveLimitError
 from rer_numba.options import SolveOptions
-from rer_numba.requests import parse_requests
+from rer_numba.requests import flags_of, parse_requests
 from rer_numba.requirements import Requirement
 from rer_numba.schema import CUT_SHIFT
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from rer_numba.policy import Policy
     from rer_numba.reader import Reader
     from rer_numba.snapshot import Snapshot
+    from rer_numba.versions import Look
 
-BAD_OPTIONS = (TypeError, ValueError, RerError, RezError, VersionError)
-"""What options that cannot be used raise."""
 MOST_WORDS = 1 << 14
 """How many texts are remembered at a time."""
 
@@ -73,29 +72,42 @@ class Vocabulary:
         """Whether it is time for a new one."""
         return len(self.given) >= MOST_WORDS
 
-    def learn(self, given: Any) -> Word:
+    def learn(self, given: Any, look: Look | None = None) -> Word:
         """Look up a text or a requirement. Texts are remembered.
+
+        Parameters
+        ----------
+        given : str or requirement
+            A text is a plain one, of no class of its own.
+        look : callable, optional
+            As for `parse_requests`.
 
         Raises
         ------
-        TypeError, PackageRequestError, VersionError
-            It is none.
+        TypeError, PackageRequestError, VersionError, TimeIsUpError
+            It is none, or `look` raises.
         """
-        is_text = isinstance(given, str)
+        is_text = type(given) is str
         if is_text and given in self.words:
             return self.words[given]
-        (requirement,) = parse_requests([given]).requirements
-        family, flags, _ = self.reader.row(requirement)
+        (requirement,) = parse_requests([given], look=look).requirements
+        family, flags = self.reader.family(requirement.name), flags_of(requirement)
         try:
-            alone = self.reader.encode([requirement])
+            alone = self.reader.encode([requirement], look)
             cuts, gaps = alone.cuts, frozenset(place >> CUT_SHIFT for place in alone.unseen)
         except SolveLimitError:  # the solve will say so
             cuts, gaps = [], NOWHERE
-        word = Word(requirement.name, family, flags, cuts, gaps, len(self.given), requirement)
-        self.given.append(str(given) if is_text else requirement)
+        word = Word(
+            requirement.name, family, flags, cuts, gaps, self.note(given if is_text else requirement), requirement
+        )
         if is_text:
             self.words[given] = word
         return word
+
+    def note(self, given: str | Requirement) -> int:
+        """Give a number to what was handed in."""
+        self.given.append(given)
+        return len(self.given) - 1
 
 
 class Plan:

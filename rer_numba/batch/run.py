@@ -39,7 +39,7 @@ def solve_many(
     if cancel is not None and not callable(getattr(cancel, "is_set", cancel)):
         raise TypeError(f"cancel must be an event or a function, not {cancel!r}")
     items = _iterated(requests)
-    encoder = Encoder(repository, options, reuse)
+    encoder = Encoder(repository, options, reuse, limits)
     batch = SolveBatch(len(requests) if isinstance(requests, Sized) else None)
     workers = Workers(repository, limits, n_threads, encoder.intern)
     try:
@@ -116,7 +116,7 @@ def solve_iter(
 ) -> Iterator[SolveResult]:
     """See `Repository.solve_iter`; options and limits are checked here."""
     n_threads = _checked_threads(threads)
-    return _results(Encoder(repository, options, reuse), repository, limits, n_threads, _iterated(requests))
+    return _results(Encoder(repository, options, reuse, limits), repository, limits, n_threads, _iterated(requests))
 
 
 def _results(

@@ -17,6 +17,7 @@ import numpy as np
 
 from rer_numba import forking, state
 from rer_numba.batch.blocks import ALONE, Block
+from rer_numba.clock import CLOCK
 from rer_numba.engine import NO_LIMIT, Session
 from rer_numba.errors import RerError, SolveLimitError
 from rer_numba.schema import NONE
@@ -223,11 +224,13 @@ class Workers:
             rows = self._own_rows(block, session, NONE)
             while (status := self._call(block, session, rows)) not in (state.NO_ROW_LEFT, state.CANCELLED):
                 if status == state.FOUND_FULL:
-                    rows = self._own_rows(block, session, int(rows.call[state.ROW]))
-                elif status == state.HAND_BACK or (status == state.NEED_ROOM and not _grows(session)):
+                    rows = self._own_rows(block, session, int(rows.call[state.ROW]), int(rows.call[state.GOES_ON]))
+                elif status == state.HAND_BACK or (status == state.NEED_ROOM and not _grows(session, rows)):
                     row = int(rows.call[state.ROW])
                     rows.call[state.ROW] = NONE
-                    self._solve_alone(block, row)
+                    ended = int(rows.call[state.ENDED]) if status == state.HAND_BACK else NONE
+                    if ended == NONE or not self._finish(block, row, session, ended):
+                        self._solve_alone(block, row)
                 elif status not in (state.OUT_OF_TIME, state.NEED_ROOM):
                     raise RerError(f"the compiled solver ended with the unknown status {status}")
         finally:
@@ -250,14 +253,18 @@ class Workers:
             signal=self.signal,
         )
 
-    def _own_rows(self, block: Block, session: Session, first: int) -> Rows:
-        """The arrays of a block, with new ones for what belongs to one thread, which begins with a row or NONE."""
+    def _own_rows(self, block: Block, session: Session, first: int, goes_on: int = 0) -> Rows:
+        """The arrays of a block, with new ones for what belongs to one thread.
+
+        It begins with the row `first`, which is under way if `goes_on` is 1; or, NONE, with one that it takes.
+        """
         plan = block.plan
         assert plan is not None
         call = np.zeros(state.CALL_SIZE, np.int64)
         found = np.empty(max(_LEAST_FOUND, 4 * session.sizes.groups["scope"]), np.int32)
         call[state.N_ROWS] = block.n_rows
         call[state.ROW] = first
+        call[state.GOES_ON] = goes_on
         call[state.CHECKS_KNOWN] = plan.snapshot.guard is not None
         call[state.FOUND_ROOM] = len(found)
         call[state.FOUND_NUMBER] = block.add_found(call, found)
@@ -274,18 +281,39 @@ class Workers:
             if block.status[row] in (state.NOT_DONE, ALONE):
                 self._solve_alone(block, row)
 
+    def _finish(self, block: Block, row: int, session: Session, ended: int) -> bool:
+        """Finish a row whose solve has ended, and tell whether that could be done.
+
+        Compiled code has handed it back with what only Python can say: a text, or whether what it touched is as it was.
+        It needs another solve only when something has changed, or when rez must do it.
+        """
+        assert block.plan is not None
+        seconds = int(block.rows.row_ticks[row]) / CLOCK.ticks
+        result = self._repository.finish_merged(
+            block.plan.snapshot, block.merged(row), block.options, session, ended, seconds
+        )
+        if result is not None:
+            block.put(row, result, self._intern)
+        return result is not None
+
     def _solve_alone(self, block: Block, row: int) -> None:
         """Solve a row as `Repository.solve` does."""
-        result = self._repository.solve_merged(block.merged(row), block.options, self._limits, self.signal)
+        limits = self._limits
+        if limits is not None:
+            limits = limits.begun(int(block.rows.row_ticks[row]) / CLOCK.ticks)
+        result = self._repository.solve_merged(block.merged(row), block.options, limits, self.signal)
         block.put(row, result, self._intern)
 
 
-def _grows(session: Session) -> bool:
+def _grows(session: Session, rows: Rows) -> bool:
     """Make work arrays larger, unless that is too large: the row then goes alone, and says so."""
+    deadline = session.head[state.DEADLINE]
     try:
         session.grow()
     except SolveLimitError:
         return False
+    session.head[state.DEADLINE] = deadline
+    rows.call[state.GOES_ON] = 1
     return True
 
 
