@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
-from rer_numba.options import SolveOptions
+from rer_numba.options import Overrides, SolveOptions
 from rer_numba.packages import LATE, PackageData
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
@@ -334,7 +334,7 @@ class Repository:
         *,
         max_fails: int = -1,
         time_limit: float = -1,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> SolveResult:
         """Solve one request.
 
@@ -371,7 +371,7 @@ class Repository:
             return _error(error)
         return self.solve_merged(merged, options, _limits(max_fails, time_limit))
 
-    def checked_options(self, options: SolveOptions | None, overrides: dict[str, Any]) -> SolveOptions:
+    def checked_options(self, options: SolveOptions | None, overrides: Mapping[str, Any]) -> SolveOptions:
         """The options of a solve; raises what `solve` says."""
         options = self.options if options is None else options
         if not isinstance(options, SolveOptions):
@@ -443,7 +443,7 @@ class Repository:
         time_limit: float = -1,
         cancel: Event | Callable[[], bool] | None = None,
         reuse: bool = True,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> SolveBatch:
         """Solve many requests, in several threads.
 
@@ -493,7 +493,7 @@ class Repository:
         max_fails: int = -1,
         time_limit: float = -1,
         reuse: bool = True,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> Iterator[SolveResult]:
         """Solve requests without end: results in order, of which only some are held at a time.
 
