@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain
-from rer_numba.commands import counted, facts_only, open_repository, result_as_json
+from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain, warn
+from rer_numba.commands import counted, facts_only, notes_on_filter, open_repository, result_as_json
 from rer_numba.errors import ConfigurationError
 from rer_numba.tables_text import Column, Table, make_output
 
@@ -26,17 +26,20 @@ _SHOWN = 10
 def solve_many(arguments: argparse.Namespace) -> int:
     """`rer-numba solve-many [-r FILE] REQUESTS`."""
     from rer_numba.batch import BatchInterrupted
+    from rer_numba.batch.files import write_results, writer_of
     from rer_numba.settings import effective
 
+    if arguments.output:
+        writer_of(arguments.output)  # what cannot be written is said before all is solved
     repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
-    options = effective(arguments, repository.options, arguments.repository).options
+    settings = effective(arguments, repository.options, arguments.repository)
     start = time.perf_counter()
     is_interrupted = False
     with _opened(arguments.file) as file, facts_only():
         try:
             batch = repository.solve_many(
                 read_requests(file),
-                options,
+                settings.options,
                 threads=arguments.threads,
                 max_fails=arguments.max_fails,
                 time_limit=arguments.time_limit,
@@ -46,13 +49,14 @@ def solve_many(arguments: argparse.Namespace) -> int:
             batch, is_interrupted = interrupt.batch, True
     seconds = time.perf_counter() - start
     if arguments.output:
-        from rer_numba.batch.arrow import write_table
-
-        write_table(batch.to_arrow(), arguments.output)
+        write_results(batch, arguments.output)
+    notes = notes_on_filter(repository, settings, [], None)
     if arguments.json:
         _print_lines(batch)
+        for note in notes:
+            warn(note)
     else:
-        _print_summary(batch, seconds)
+        _print_summary(batch, seconds, notes)
     if is_interrupted:
         complain(f"interrupted: {batch.n_done:,} requests are done")
         return INTERRUPTED
@@ -125,12 +129,14 @@ def _print_lines(batch: SolveBatch) -> None:
         sys.stdout.write("\n")
 
 
-def _print_summary(batch: SolveBatch, seconds: float) -> None:
+def _print_summary(batch: SolveBatch, seconds: float, notes: list[str]) -> None:
     output = make_output()
     rate = f"{len(batch) / seconds:,.0f} a second" if seconds else ""
     output.line(f"{counted(len(batch), 'request')} in {seconds:.2f} s, {rate}")
     columns = (Column("status"), Column("requests", right=True))
     output.table(Table(columns, [(name, f"{count:,}") for name, count in batch.counts.items()]))
+    for note in notes:
+        output.line(f"note: {note}")
     unsolved = batch.indexes_of("failed", "error", "aborted")
     if unsolved:
         output.line("")
