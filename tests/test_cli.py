@@ -446,7 +446,7 @@ def test_encode_keeps_the_old_file_when_it_fails(capsys: Capture, tmp_path: Path
     code, _, err = run(capsys, "encode", tmp_path / "bad.json", "-o", tmp_path / "site.rer")
     assert code == cli.BAD_INPUT and "package 0 (app)" in err
     assert (tmp_path / "site.rer").read_text() == "old"
-    (tmp_path / "good.json").write_text("[]")
+    (tmp_path / "good.json").write_text('[{"name": "app"}]')
     code, _, err = run(capsys, "encode", tmp_path / "good.json", "-o", tmp_path / "none" / "site.rer")
     assert code == cli.BAD_INPUT and f"{tmp_path / 'none' / 'site.rer'}: No such file or directory" in err
 
