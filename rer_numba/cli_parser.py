@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rer_numba._version import __version__
+from rer_numba.cli_words import LEVELS, as_argparse_takes_it
+from rer_numba.cli_words import count as _count
+from rer_numba.cli_words import names as _names
+from rer_numba.cli_words import seconds as _time
 
 BAD_USAGE = 2
 """The exit code that argparse has for it too."""
-LEVELS = ("strict", "release")
-"""How folders are compared with what was encoded from them."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,8 +32,8 @@ def _wide(prog: str) -> argparse.HelpFormatter:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments, by default those of the process. Raises SystemExit for --help, and for what is wrong."""
     parser = make_parser()
-    given = _asked_for_help(sys.argv[1:] if argv is None else list(argv))
-    arguments, more = parser.parse_known_args(_join_levels(_join_times(given)))
+    given = as_argparse_takes_it(sys.argv[1:] if argv is None else list(argv))
+    arguments, more = parser.parse_known_args(given)
     if more:
         # argparse takes them up to the next option only: `solve maya -r site.rer nuke` leaves nuke over
         end = more.index("--") if "--" in more else len(more)
@@ -43,22 +45,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _asked_for_help(argv: list[str]) -> list[str]:
-    """Write ``help COMMAND`` as ``COMMAND --help``."""
-    return [*argv[1:], "--help"] if argv[:1] == ["help"] else argv
-
-
-def _join_levels(argv: list[str]) -> list[str]:
-    """Write ``info --check FILE`` as ``info --check=strict FILE``, since argparse would take FILE for the level."""
-    if argv[:1] != ["info"]:
-        return argv
-    following = [*argv[1:], ""]
-    return [
-        f"{text}=strict" if text == "--check" and after not in LEVELS else text
-        for text, after in zip(argv, following, strict=True)
-    ]
-
-
 def _take_file(arguments: argparse.Namespace) -> None:
     """Take the repository from ``-r FILE`` or from ``FILE``, of which there must be one."""
     given = [path for path in (arguments.named, arguments.repository) if path is not None]
@@ -67,19 +53,6 @@ def _take_file(arguments: argparse.Namespace) -> None:
     if len(given) > 1:
         arguments.file_of.error(f"one repository at a time: -r {given[0]}, or {given[1]}")
     arguments.repository = given[0]
-
-
-def _join_times(argv: list[str]) -> list[str]:
-    """Write ``--time -5m`` as ``--time=-5m``, since argparse would take -5m for an option."""
-    joined: list[str] = []
-    for n, text in enumerate(argv):
-        if text == "--":
-            return joined + argv[n:]
-        if joined and joined[-1] in ("-t", "--time") and text[:1] == "-" and text[1:2] in "0123456789.":
-            joined[-1] = f"--time={text}"
-        else:
-            joined.append(text)
-    return joined
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -175,13 +148,6 @@ def _add_encode(commands: Any) -> None:
         help="rez's setting: a folder without one is no version",
     )
     add("--no-unversioned-packages", action="store_true", help="rez's allow_unversioned_packages = False")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple([name for name in text.split(",") if name])
-    if not names:
-        raise argparse.ArgumentTypeError("there must be a name")
-    return names
 
 
 def _add_processes(command: argparse.ArgumentParser) -> None:
@@ -364,31 +330,6 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _time(text: str) -> int:
-    from rer_numba.filters.time import parse_time
-
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        date = _date(text)
-        if date is None:
-            raise argparse.ArgumentTypeError(f"{error} Write 2026-10-01, or 2026-10-01T18:30, or -5m") from None
-        return date
-
-
-def _date(text: str) -> int | None:
-    """Seconds from 1970 to the first moment of a day, or to a time, of this machine's zone if it names none."""
-    from datetime import datetime
-
-    if not (text[:4].isdecimal() and text[4:5] == "-" and text[5:7].isdecimal()):
-        return None
-    try:
-        seconds = int(datetime.fromisoformat(text).timestamp())
-    except (ValueError, OverflowError, OSError):
-        return None
-    return seconds if seconds >= 0 else None
-
-
 def _add_rez(commands: Any) -> None:
     command = commands.add_parser(
         "rez", help="tell how rez is connected", description="How rez is connected.", formatter_class=_wide
@@ -478,13 +419,3 @@ def _add_benchmark(commands: Any) -> None:
     )
     command.add_argument("--save-repository", metavar="FILE", help="keep the encoded benchmark repository")
     _add_json(command)
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return value
