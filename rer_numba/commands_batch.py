@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain, warn
 from rer_numba.commands import counted, facts_only, notes_on_filter, open_repository, result_as_json
-from rer_numba.errors import ConfigurationError
+from rer_numba.errors import ConfigurationError, RerError
 from rer_numba.tables_text import Column, Table, make_output
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ _SHOWN = 10
 def solve_many(arguments: argparse.Namespace) -> int:
     """`rer-numba solve-many [-r FILE] REQUESTS`."""
     from rer_numba.batch import BatchInterrupted
-    from rer_numba.batch.files import write_results, writer_of
+    from rer_numba.batch.files import require_writable, write_results
     from rer_numba.settings import effective
 
     if arguments.output:
-        writer_of(arguments.output)  # what cannot be written is said before all is solved
+        require_writable(arguments.output)
     repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
     settings = effective(arguments, repository.options, arguments.repository)
     start = time.perf_counter()
@@ -48,8 +48,12 @@ def solve_many(arguments: argparse.Namespace) -> int:
         except BatchInterrupted as interrupt:
             batch, is_interrupted = interrupt.batch, True
     seconds = time.perf_counter() - start
+    problem: Exception | None = None
     if arguments.output:
-        write_results(batch, arguments.output)
+        try:
+            write_results(batch, arguments.output)
+        except (OSError, RerError) as error:
+            problem = error  # the answers are printed first
     notes = notes_on_filter(repository, settings, [], None)
     if arguments.json:
         _print_lines(batch)
@@ -57,6 +61,8 @@ def solve_many(arguments: argparse.Namespace) -> int:
             warn(note)
     else:
         _print_summary(batch, seconds, notes)
+    if problem is not None:
+        raise problem
     if is_interrupted:
         complain(f"interrupted: {batch.n_done:,} requests are done")
         return INTERRUPTED

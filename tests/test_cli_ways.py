@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -286,6 +287,27 @@ def test_other_names_are_refused(name: str, capsys: Capture, tmp_path: Path, mon
     assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1)
     assert err.startswith(f"rer-numba: {name}: results are written as .arrow, ") and ".parquet, .csv or .jsonl" in err
     assert os.listdir(tmp_path) == []
+
+
+def test_a_place_that_is_not_there(capsys: Capture, tmp_path: Path) -> None:
+    """Said before a request is read."""
+    path = tmp_path / "none" / "x.csv"
+    code, out, err = run(capsys, "solve-many", "none.txt", "-o", path)
+    assert (code, out) == (cli.BAD_INPUT, "") and err.startswith(f"rer-numba: {path}: No such file or directory")
+
+
+def test_answers_are_printed_though_they_cannot_be_written(
+    capsys: Capture, requests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: str, fill: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    monkeypatch.setattr("rer_numba.publish.replace_file", full)
+    code, out, err = run(capsys, "solve-many", requests, "-o", tmp_path / "x.csv")
+    assert code == cli.BAD_INPUT and "5 requests in" in out
+    assert (
+        err == f"rer-numba: {tmp_path / 'x.csv'}: No space left on device; make room there, or write to another place\n"
+    )
 
 
 @pytest.mark.parametrize("end", [".arrow", ".parquet", ".csv", ".jsonl"])

@@ -5,6 +5,7 @@ The last two are for other programs and for people: in CSV a list is one text, i
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -44,6 +45,13 @@ def writer_of(path: str) -> Writer:
     if end not in FORMATS:
         raise UnknownFormatError(path)
     return FORMATS[end]
+
+
+def require_writable(path: str) -> None:
+    """Raise what can be known before anything is solved: `UnknownFormatError`, or FileNotFoundError of the folder."""
+    writer_of(path)
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 def write_results(batch: SolveBatch, path: str) -> None:
