@@ -26,7 +26,7 @@ _SHOWN = 10
 def solve_many(arguments: argparse.Namespace) -> int:
     """`rer-numba solve-many [-r FILE] REQUESTS`."""
     from rer_numba.batch import BatchInterrupted
-    from rer_numba.batch.files import require_writable, write_results
+    from rer_numba.batch.files import require_writable
     from rer_numba.settings import effective
 
     if arguments.output:
@@ -48,17 +48,10 @@ def solve_many(arguments: argparse.Namespace) -> int:
         except BatchInterrupted as interrupt:
             batch, is_interrupted = interrupt.batch, True
     seconds = time.perf_counter() - start
-    problem: Exception | None = None
-    if arguments.output:
-        try:
-            write_results(batch, arguments.output)
-        except (OSError, RerError) as error:
-            problem = error  # the answers are printed first
+    problem = _write(batch, arguments.output) if arguments.output else None
     notes = notes_on_filter(repository, settings, [], None)
     if arguments.json:
-        _print_lines(batch)
-        for note in notes:
-            warn(note)
+        _print_lines(batch, notes)
     else:
         _print_summary(batch, seconds, notes)
     if problem is not None:
@@ -67,6 +60,17 @@ def solve_many(arguments: argparse.Namespace) -> int:
         complain(f"interrupted: {batch.n_done:,} requests are done")
         return INTERRUPTED
     return OK if set(batch.counts) <= {"solved"} else UNSOLVED
+
+
+def _write(batch: SolveBatch, path: str) -> Exception | None:
+    """Write the results; why that failed is said after they are printed."""
+    from rer_numba.batch.files import write_results
+
+    try:
+        write_results(batch, path)
+    except (OSError, RerError) as error:
+        return error
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------- requests
@@ -128,11 +132,13 @@ def _opened(path: str) -> Iterator[TextIO]:
 
 
 # -------------------------------------------------------------------------------------------------------------- answers
-def _print_lines(batch: SolveBatch) -> None:
+def _print_lines(batch: SolveBatch, notes: list[str]) -> None:
     """A line of JSON for each request."""
     for index, result in enumerate(batch):
         json.dump(result_as_json(batch.request(index), result), sys.stdout)
         sys.stdout.write("\n")
+    for note in notes:
+        warn(note)
 
 
 def _print_summary(batch: SolveBatch, seconds: float, notes: list[str]) -> None:
