@@ -98,7 +98,7 @@ def _add_json(command: argparse.ArgumentParser) -> None:
 
 
 def _add_help(commands: Any) -> None:
-    commands.add_parser("help", help="tell what a command does: help COMMAND")  # see `_asked_for_help`
+    commands.add_parser("help", help="show what a command does: help COMMAND")  # see `_asked_for_help`
 
 
 def _add_demo(commands: Any) -> None:

@@ -18,7 +18,7 @@ from rer_numba.errors import ConfigurationError
 from rer_numba.options import SolveOptions
 
 _TOLD = {"value", "from", "place"}
-"""What ``config --json`` tells about an option."""
+"""What ``config --json`` writes about an option."""
 _ADDED = " and "
 """In the origin of a filter, between where it is from and the options that add rules."""
 _SHOWN = 60
@@ -50,7 +50,7 @@ class Settings(NamedTuple):
     origins: dict[str, Origin]
 
     def has_own_filter(self) -> bool:
-        """Tell whether rules of the filter were written on the command line."""
+        """Whether rules of the filter were written on the command line."""
         origin = self.origins["package_filter"]
         return origin.kind == "option" or _ADDED in origin.place
 
@@ -154,7 +154,7 @@ _STANDARD_INPUT = "-"
 
 
 def _is_inline(given: str) -> bool:
-    """Tell whether an option's value is JSON itself. A file of this name comes first."""
+    """Whether an option's value is JSON itself. A file of this name comes first."""
     return given.lstrip()[:1] in ("{", "[") and not os.path.exists(given)
 
 

@@ -29,7 +29,7 @@ _NAMES = re.compile(r"[\w.]+")
 
 
 def on_rules(views: Views, options: SolveOptions) -> list[str]:
-    """Tell which rules of a filter match no package, each in a sentence.
+    """List the rules of a filter that match no package, each in a sentence.
 
     Looks at the packages of the families that rules are about; at all, only for a rule about all families that matches
     none.
@@ -41,7 +41,7 @@ def on_rules(views: Views, options: SolveOptions) -> list[str]:
 
 
 def on_families(views: Views, options: SolveOptions, requests: Iterable[str], result: SolveResult | None) -> list[str]:
-    """Tell of which families a filter and a time hide every package, each in a sentence.
+    """List the families of which a filter and a time hide every package, each in a sentence.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def _requested(requests: Iterable[str]) -> Iterator[str]:
 
 
 def _hidden(catalogue: _Catalogue, name: str, options: SolveOptions) -> Iterator[str]:
-    """Tell if nothing is left of a family, and what of it the filter hides, what the time."""
+    """Give a sentence if nothing is left of a family: whether the filter hides it, the time, or both."""
     found = catalogue.packages(name)
     package_filter = as_package_filter(options.package_filter)
     both = with_timestamp(package_filter, options.timestamp)
@@ -126,7 +126,7 @@ class _Catalogue:
         return FilteredPackage(self._views, self._reader, row)
 
     def is_matched(self, rule: Any) -> bool:
-        """Tell whether a rule matches a package of its family, or of any if it is about all."""
+        """Whether a rule matches a package of its family, or of any if it is about all."""
         family = rule_family(rule)
         found = self.packages(family) if family is not None else map(self._package, range(self._n_packages()))
         return any(_matches(rule, package) for package in found)

@@ -14,7 +14,7 @@ from rer_numba.paths.discover import canonical_location, definition_file
 from rer_numba.paths.settings import PathSettings
 
 _LOOKED_AT = 20
-"""Folders of a path: enough to tell, and little on a slow disk."""
+"""Folders of a path: enough to know, and little on a slow disk."""
 _READ = 1 << 16
 _NAME = re.compile(r"""^name\s*[=:]\s*["']?([\w.]+)["']?\s*(?:[;#].*)?$""", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d.]*$")
@@ -23,8 +23,8 @@ _NUMBER = re.compile(r"\d[\d.]*$")
 def family_of_folder(path: str, settings: PathSettings) -> tuple[str, str] | None:
     """Give (family, the path that holds it) if a package path is the folder of one family or package, else None.
 
-    A definition tells by the name in it; one without a name by lying in a folder that is called like a version. The
-    path must hold nothing that says otherwise.
+    A definition is a version of the family that it names, or, without a name, if its folder is called like a version.
+    The path must hold no package of another family.
     """
     folder = canonical_location(path)
     above, name = os.path.split(folder)
@@ -36,7 +36,7 @@ def family_of_folder(path: str, settings: PathSettings) -> tuple[str, str] | Non
 
 
 def _holds_versions(folder: str, settings: PathSettings) -> bool:
-    """Tell whether the packages in the first folders of a folder are all versions of it."""
+    """Whether the packages in the first folders of a folder are all versions of it."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _LOOKED_AT) if entry.is_dir()]
@@ -48,13 +48,13 @@ def _holds_versions(folder: str, settings: PathSettings) -> bool:
 
 
 def _is_of(place: str, family: str, settings: PathSettings) -> bool:
-    """Tell whether a folder holds a version of the family whose folder is given."""
+    """Whether a folder holds a version of the family whose folder is given."""
     if definition_file(place, settings) is None:
         return False
     name = _defined_name(place, settings)
     if name is None:
         return _NUMBER.match(os.path.basename(place)) is not None
-    return name == os.path.basename(family) and name != os.path.basename(place)
+    return name == os.path.basename(family) and name != os.path.normcase(os.path.basename(place))
 
 
 def _defined_name(place: str, settings: PathSettings) -> str | None:
