@@ -4,7 +4,8 @@ Only the standard library's argument parser is imported here, so that ``--help``
 module that its parser names (`rer_numba.cli_parser`), and is imported when it is run.
 
 Exit codes: 0, it worked and what was asked for is solved; 1, there is no solution, the solve ended in an error,
-`verify` or `encode --strict` found something broken, or a benchmark found a difference; 2, bad input or usage, a
+`verify` or `encode --strict` found something broken, `info --check` something that has changed, or a benchmark a
+difference; 2, bad input or usage, a
 damaged file, or something else that stopped the command.
 """
 

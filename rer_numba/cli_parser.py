@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rer_numba._version import __version__
+from rer_numba.cli_words import LEVELS, as_argparse_takes_it
+from rer_numba.cli_words import count as _count
+from rer_numba.cli_words import names as _names
+from rer_numba.cli_words import seconds as _time
 
 BAD_USAGE = 2
 """The exit code that argparse has for it too."""
@@ -28,27 +32,27 @@ def _wide(prog: str) -> argparse.HelpFormatter:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments, by default those of the process. Raises SystemExit for --help, and for what is wrong."""
     parser = make_parser()
-    arguments, more = parser.parse_known_args(_join_times(sys.argv[1:] if argv is None else list(argv)))
+    given = as_argparse_takes_it(sys.argv[1:] if argv is None else list(argv))
+    arguments, more = parser.parse_known_args(given)
     if more:
         # argparse takes them up to the next option only: `solve maya -r site.rer nuke` leaves nuke over
         end = more.index("--") if "--" in more else len(more)
         if arguments.many is None or any(text.startswith("-") for text in more[:end]):
             parser.error(f"unrecognized arguments: {' '.join(more)}")
         getattr(arguments, arguments.many).extend(more[:end] + more[end + 1 :])
+    if arguments.file_of is not None:
+        _take_file(arguments)
     return arguments
 
 
-def _join_times(argv: list[str]) -> list[str]:
-    """Write ``--time -5m`` as ``--time=-5m``, since argparse would take -5m for an option."""
-    joined: list[str] = []
-    for n, text in enumerate(argv):
-        if text == "--":
-            return joined + argv[n:]
-        if joined and joined[-1] in ("-t", "--time") and text[:1] == "-" and text[1:2] in "0123456789.":
-            joined[-1] = f"--time={text}"
-        else:
-            joined.append(text)
-    return joined
+def _take_file(arguments: argparse.Namespace) -> None:
+    """Take the repository from ``-r FILE`` or from ``FILE``, of which there must be one."""
+    given = [path for path in (arguments.named, arguments.repository) if path is not None]
+    if not given:
+        arguments.file_of.error("the following arguments are required: -r/--repository FILE")
+    if len(given) > 1:
+        arguments.file_of.error(f"one repository at a time: -r {given[0]}, or {given[1]}")
+    arguments.repository = given[0]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,10 +61,10 @@ def make_parser() -> argparse.ArgumentParser:
         prog="rer-numba",
         formatter_class=_wide,
         description="rez's solver on integer arrays: the same answers, from a repository that was encoded once.",
-        epilog="Start with `rer-numba demo`.",
+        epilog="Start with `rer-numba demo`. Every command takes its encoded repository as -r FILE.",
     )
-    parser.add_argument("--version", action="version", version=f"rer-numba {__version__}")
-    parser.set_defaults(run=None, many=None)
+    parser.add_argument("-V", "--version", action="version", version=f"rer-numba {__version__}")
+    parser.set_defaults(run=None, many=None, file_of=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _add_demo,
@@ -74,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
         _add_rez,
         _add_warmup,
         _add_benchmark,
+        _add_help,
     ):
         add(commands)
     return parser
@@ -90,6 +95,10 @@ def _add(commands: Any, name: str, run: str, text: str, more: str = "") -> argpa
 
 def _add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_help(commands: Any) -> None:
+    commands.add_parser("help", help="show what a command does: help COMMAND")  # see `_asked_for_help`
 
 
 def _add_demo(commands: Any) -> None:
@@ -130,7 +139,7 @@ def _add_encode(commands: Any) -> None:
     stored.add_argument(
         "--from-rez", action="store_true", help="read and solve as rez is configured; no PATH: rez's own"
     )
-    stored.add_argument("--options", metavar="JSON", help="store these options for solves, named as in `config --json`")
+    stored.add_argument("--options", metavar="JSON", help=f"store these options for solves: {_OPTIONS_HELP}")
     add = group.add_argument
     add("--package-filenames", type=_names, metavar="NAMES", help="rez's setting: names without .py, comma between")
     add(
@@ -139,13 +148,6 @@ def _add_encode(commands: Any) -> None:
         help="rez's setting: a folder without one is no version",
     )
     add("--no-unversioned-packages", action="store_true", help="rez's allow_unversioned_packages = False")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple([name for name in text.split(",") if name])
-    if not names:
-        raise argparse.ArgumentTypeError("there must be a name")
-    return names
 
 
 def _add_processes(command: argparse.ArgumentParser) -> None:
@@ -163,26 +165,45 @@ def _add_refresh(commands: Any) -> None:
         "The file is written if there are any.",
     )
     _add_file(command)
-    command.add_argument("--check", choices=("strict", "release"), default="strict", help=_CHECK_HELP)
+    command.add_argument("--check", choices=LEVELS, default="strict", help=_CHECK_HELP)
     command.add_argument("--force", action="store_true", help="read all families again, whatever their files look like")
     _add_processes(command)
     _add_json(command)
 
 
+_FILE_HELP = "file or folder made by `rer-numba encode`"
+_STUDIO_HELP = "the studio of `rer-numba demo`, on this platform"
+_OPTIONS_HELP = "inline, a file, or - for standard input; as `config --json` writes them, or {name: value}"
 _CHECK_HELP = "what to look at: strict, all folders and files, the default; release, folders only"
 
 
 def _add_file(command: argparse.ArgumentParser) -> None:
-    command.add_argument("repository", metavar="FILE", help="file or folder made by `rer-numba encode`")
+    """Add the repository of a command that needs one. `parse` puts either way of naming it into `repository`."""
+    command.add_argument("-r", "--repository", dest="named", metavar="FILE", help=_FILE_HELP)
+    command.add_argument("repository", nargs="?", metavar="FILE", help="the same without -r")
+    command.set_defaults(file_of=command)
+
+
+def _add_repository(command: argparse.ArgumentParser, default: str) -> None:
+    command.add_argument("-r", "--repository", metavar="FILE", help=f"{_FILE_HELP}; default: {default}")
 
 
 def _add_info(commands: Any) -> None:
-    command = _add(commands, "info", "rer_numba.commands_repository:info", "tell what an encoded repository holds")
+    command = _add(
+        commands,
+        "info",
+        "rer_numba.commands_repository:info",
+        "tell what an encoded repository holds",
+        "Exit code 1: --check was given, and something has changed.",
+    )
     _add_file(command)
     command.add_argument(
         "--check",
-        choices=("strict", "release"),
-        help="tell which families have changed since, by all folders and files, or by folders only",
+        nargs="?",
+        const="strict",
+        choices=LEVELS,
+        help="tell which families have changed since, by all folders and files (strict, the default), or by folders "
+        "only (release)",
     )
     _add_json(command)
 
@@ -214,12 +235,7 @@ def _add_solve(commands: Any) -> None:
         metavar="REQUEST",
         help="what is wanted, as for `rez env`: maya-2024 '!python-2' '~nuke-14' (a shell wants the quotes)",
     )
-    command.add_argument(
-        "-r",
-        "--repository",
-        metavar="FILE",
-        help="file or folder made by `rer-numba encode`; default: the studio of `rer-numba demo`",
-    )
+    _add_repository(command, _STUDIO_HELP)
     _add_limits(command)
     _add_freshness(command)
     add_settings(command)
@@ -266,13 +282,13 @@ def _add_solve_many(commands: Any) -> None:
         "file", metavar="REQUESTS", help="a file, or - for standard input; a line is: maya-2024 '!python-2', or "
         '["maya-2024"], or {"requests": ["maya-2024"], "options": {"building": true}}',
     )  # fmt: skip
+    _add_repository(command, _STUDIO_HELP)
     command.add_argument(
-        "-r",
-        "--repository",
+        "-o",
+        "--output",
         metavar="FILE",
-        help="file or folder made by `rer-numba encode`; default: the studio of `rer-numba demo`",
+        help="write the results, as the name says: .arrow, .parquet, .csv or .jsonl; without such an end, Arrow",
     )
-    command.add_argument("-o", "--output", metavar="FILE", help="write the results as an Arrow file")
     command.add_argument("--threads", type=_count, metavar="N", help="default: as many as there are processors")
     _add_limits(command)
     _add_freshness(command)
@@ -288,7 +304,7 @@ def _add_config(commands: Any) -> None:
         "tell which settings act on a solve, and where each came from",
         "With the options of `solve`, it tells what that solve would use.",
     )
-    command.add_argument("-r", "--repository", metavar="FILE", help="with the options stored in it")
+    _add_repository(command, "none, so no options are stored")
     add_settings(command)
     _add_json(command)
 
@@ -297,13 +313,16 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     """Add the options that say how to solve. None is the default of each: then the stored one counts, or rez's."""
     add = command.add_argument_group("settings, before those stored in the repository").add_argument
     add("--from-rez", action="store_true", help="what rez is configured to do, instead of what is stored")
+    add("--options", metavar="JSON", help=f"these instead of the stored ones: {_OPTIONS_HELP}")
     add(
         "--variant-select-mode",
         choices=("version_priority", "intersection_priority"),
         help="rez's setting of this name; default version_priority",
     )
-    add("--orderers", metavar="FILE", help="package_orderers: JSON, or a .py or .yaml configuration of rez")
-    add("--filter", metavar="FILE", help="package_filter: JSON, or a .py or .yaml configuration of rez")
+    add(
+        "--orderers", metavar="FILE", help="package_orderers: JSON, also inline, or a .py or .yaml configuration of rez"
+    )
+    add("--filter", metavar="FILE", help="package_filter: JSON, also inline, or a .py or .yaml configuration of rez")
     add("--exclude", action="append", metavar="RULE", help="hide packages too, e.g. '*.beta'; may be repeated")
     add("--include", action="append", metavar="RULE", help="but not these, e.g. 'boost-*'; may be repeated")
     add(
@@ -311,7 +330,7 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         "--time",
         type=_time,
         metavar="T",
-        help="ignore later packages: seconds since 1970, or -10s, -5m, -0.5h, -7d",
+        help="ignore later packages: 2026-10-01, 2026-10-01T18:30, seconds since 1970, or -10s, -5m, -0.5h, -7d",
     )
     add("-b", "--building", action="store_true", help="solve for a build: build_requires count too")
     add(
@@ -322,15 +341,6 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a package that requires a family that does not exist is passed over, not an error",
     )
-
-
-def _time(text: str) -> int:
-    from rer_numba.filters.time import parse_time
-
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_rez(commands: Any) -> None:
@@ -422,13 +432,3 @@ def _add_benchmark(commands: Any) -> None:
     )
     command.add_argument("--save-repository", metavar="FILE", help="keep the encoded benchmark repository")
     _add_json(command)
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return value

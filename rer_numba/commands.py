@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rer_numba.repository import Check, OnStale, Repository
     from rer_numba.results import ResolvedVariant, SolveResult
     from rer_numba.schema import Tables
+    from rer_numba.settings import Settings
 
 
 def print_json(value: Any) -> None:
@@ -81,24 +82,44 @@ def solve(arguments: argparse.Namespace) -> int:
     from rer_numba.settings import effective
 
     repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
-    options = effective(arguments, repository.options, arguments.repository).options
+    settings = effective(arguments, repository.options, arguments.repository)
+    options = settings.options
+    if arguments.repository is None:
+        from rer_numba.studio import without_what_is_asked_for
+
+        options = without_what_is_asked_for(options, arguments.requests)
     with facts_only():
         result = repository.solve(
             arguments.requests, options, max_fails=arguments.max_fails, time_limit=arguments.time_limit
         )
+    notes = notes_on_filter(repository, settings._replace(options=options), arguments.requests, result)
     if arguments.json:
-        print_json(result_as_json(arguments.requests, result))
+        print_json({**result_as_json(arguments.requests, result), "notes": notes})
     else:
-        _print_result(result)
-    return OK if result.status == "solved" else UNSOLVED
+        _print_result(result, notes)
+    return OK if result else UNSOLVED
+
+
+def notes_on_filter(
+    repository: Repository, settings: Settings, requests: list[str], result: SolveResult | None
+) -> list[str]:
+    """What a person who wrote the filter of a solve may have overlooked, see `rer_numba.filters.notes`."""
+    options = settings.options
+    if not options.package_filter and not options.timestamp:
+        return []
+    from rer_numba.filters import notes
+
+    hidden = notes.on_families(repository.views, options, requests, result)
+    # a stored one may well be about what is not there today
+    return [*(notes.on_rules(repository.views, options) if settings.has_own_filter() else ()), *hidden]
 
 
 def open_repository(path: str | None, check: Check = "frozen", on_stale: OnStale = "refresh") -> Repository:
-    """The repository of ``-r``, or the studio."""
+    """The repository of ``-r``, or the studio as this platform has it."""
     if path is None:
-        from rer_numba.studio import studio_repository
+        from rer_numba.studio import studio_at_hand
 
-        return studio_repository()
+        return studio_at_hand()
     from rer_numba.repository import Repository
 
     return Repository.open(path, check=check, on_stale=on_stale)
@@ -120,9 +141,11 @@ def result_as_json(requests: list[str], result: SolveResult) -> dict[str, Any]:
     }
 
 
-def _print_result(result: SolveResult) -> None:
+def _print_result(result: SolveResult, notes: list[str]) -> None:
     output = PlainOutput(sys.stdout)
     _print_answer(output, result)
+    for note in notes:
+        output.line(f"note: {note}")
     if result.fallback_reason:
         output.line(f"solved by rez: {result.fallback_reason}")
 

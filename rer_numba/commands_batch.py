@@ -11,15 +11,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain
-from rer_numba.commands import counted, facts_only, open_repository, result_as_json
-from rer_numba.errors import ConfigurationError
+from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain, warn
+from rer_numba.commands import counted, facts_only, notes_on_filter, open_repository, result_as_json
+from rer_numba.errors import ConfigurationError, RerError
 from rer_numba.tables_text import Column, Table, make_output
 
 if TYPE_CHECKING:
     from rer_numba.batch import SolveBatch
+    from rer_numba.options import Overrides
 
 _SHOWN = 10
 """Unsolved requests that are named."""
@@ -30,17 +31,20 @@ _MAX_LINE = 16 << 20
 def solve_many(arguments: argparse.Namespace) -> int:
     """`rer-numba solve-many [-r FILE] REQUESTS`."""
     from rer_numba.batch import BatchInterrupted
+    from rer_numba.batch.files import require_writable
     from rer_numba.settings import effective
 
+    if arguments.output:
+        require_writable(arguments.output)
     repository = open_repository(arguments.repository, arguments.check, arguments.on_stale)
-    options = effective(arguments, repository.options, arguments.repository).options
+    settings = effective(arguments, repository.options, arguments.repository)
     start = time.perf_counter()
     is_interrupted = False
     with _opened(arguments.file) as file, facts_only():
         try:
             batch = repository.solve_many(
                 read_requests(_lines(file, arguments.file)),
-                options,
+                settings.options,
                 threads=arguments.threads,
                 max_fails=arguments.max_fails,
                 time_limit=arguments.time_limit,
@@ -49,18 +53,29 @@ def solve_many(arguments: argparse.Namespace) -> int:
         except BatchInterrupted as interrupt:
             batch, is_interrupted = interrupt.batch, True
     seconds = time.perf_counter() - start
-    if arguments.output:
-        from rer_numba.batch.arrow import write_table
-
-        write_table(batch.to_arrow(), arguments.output)
+    problem = _write(batch, arguments.output) if arguments.output else None
+    notes = notes_on_filter(repository, settings, [], None)
     if arguments.json:
-        _print_lines(batch)
+        _print_lines(batch, notes)
     else:
-        _print_summary(batch, seconds)
+        _print_summary(batch, seconds, notes)
+    if problem is not None:
+        raise problem
     if is_interrupted:
         complain(f"interrupted: {batch.n_done:,} requests are done")
         return INTERRUPTED
     return OK if set(batch.counts) <= {"solved"} else UNSOLVED
+
+
+def _write(batch: SolveBatch, path: str) -> Exception | None:
+    """Write the results; why that failed is said after they are printed."""
+    from rer_numba.batch.files import write_results
+
+    try:
+        write_results(batch, path)
+    except (OSError, RerError) as error:
+        return error
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------- requests
@@ -112,7 +127,7 @@ def _from_json(text: str) -> Any:
     if not isinstance(options, dict):
         raise ConfigurationError(f"options must be an object of settings, not {options!r}")
     request = Request(found["requests"])
-    request.overrides = options  # whose names may be any
+    request.overrides = cast("Overrides", options)  # whose names may be any: they are checked with the row
     return request
 
 
@@ -136,19 +151,23 @@ def _lines(file: TextIO, path: str) -> Iterator[str]:
 
 
 # -------------------------------------------------------------------------------------------------------------- answers
-def _print_lines(batch: SolveBatch) -> None:
+def _print_lines(batch: SolveBatch, notes: list[str]) -> None:
     """A line of JSON for each request."""
     for index, result in enumerate(batch):
         json.dump(result_as_json(batch.request(index), result), sys.stdout)
         sys.stdout.write("\n")
+    for note in notes:
+        warn(note)
 
 
-def _print_summary(batch: SolveBatch, seconds: float) -> None:
+def _print_summary(batch: SolveBatch, seconds: float, notes: list[str]) -> None:
     output = make_output()
     rate = f"{len(batch) / seconds:,.0f} a second" if seconds else ""
     output.line(f"{counted(len(batch), 'request')} in {seconds:.2f} s, {rate}")
     columns = (Column("status"), Column("requests", right=True))
     output.table(Table(columns, [(name, f"{count:,}") for name, count in batch.counts.items()]))
+    for note in notes:
+        output.line(f"note: {note}")
     unsolved = batch.indexes_of("failed", "error", "aborted")
     if unsolved:
         output.line("")

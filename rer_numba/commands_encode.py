@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rer_numba.repository import Repository
 
 _SHOWN_PARTS = 20
+_OF_OTHERS = (".csv", ".gz", ".json", ".jsonl", ".parquet", ".py", ".txt", ".yaml", ".yml")
 _WITH_REZ = "reading families with rez"
 """What `rer_numba.paths.build` reports while rez reads."""
 
@@ -40,10 +41,14 @@ def encode(arguments: argparse.Namespace) -> int:
     """`rer-numba encode PATH... -o FILE`."""
     from rer_numba.progress import Progress
 
+    _require_own_place(arguments)
     with Progress() as progress:
         phases = _Phases(progress.show)
         with facts_only():
             repository = _read(arguments, phases)
+        counts = count_tables(repository.tables)
+        if not counts["families"]:  # what was there must not be replaced by nothing
+            raise RerError(f"{', '.join(repository.paths)}: there are no packages; nothing is written")
         phases("writing", 0, 1)
         repository.save(arguments.output)
         seconds = phases.seconds()
@@ -51,7 +56,7 @@ def encode(arguments: argparse.Namespace) -> int:
     facts = {
         "file": repository.file,
         "fingerprint": repository.fingerprint,
-        **count_tables(repository.tables),
+        **counts,
         "families_for_rez": phases.totals.get(_WITH_REZ, 0),
         **count_broken(repository),
         "bytes": os.path.getsize(repository.file),
@@ -63,7 +68,24 @@ def encode(arguments: argparse.Namespace) -> int:
     else:
         _print_encoded(facts, arguments.output)
         print_process_parts(make_output(), asking, _SHOWN_PARTS)
+    if repository.options.package_filter:
+        from rer_numba.filters.notes import on_rules
+
+        for note in on_rules(repository.views, repository.options):
+            warn(note)
     return UNSOLVED if arguments.strict and facts["broken"] else OK
+
+
+def _require_own_place(arguments: argparse.Namespace) -> None:
+    """Refuse an output that would replace what is read, or whose name says that it is something else."""
+    output = arguments.output
+    if any(
+        os.path.isfile(path) and os.path.exists(output) and os.path.samefile(path, output) for path in arguments.paths
+    ):
+        raise RerError(f"{output}: is what is read; give another name, for example site.rer")
+    end = os.path.splitext(output)[1].lower()
+    if end in _OF_OTHERS:
+        raise RerError(f"{output}: an encoded repository is no {end} file; give another name, for example site.rer")
 
 
 class _Phases:
@@ -94,7 +116,7 @@ def _read(arguments: argparse.Namespace, on_progress: OnProgress) -> Repository:
     options, settings = _settings(arguments)
     if len(arguments.paths) == 1 and os.path.isfile(arguments.paths[0]):
         return _read_json(arguments, options, on_progress)
-    paths = _package_paths(arguments)
+    paths = _package_paths(arguments, settings)
     return Repository.from_paths(
         paths, path_settings=settings, options=options, processes=arguments.processes, progress=on_progress
     )
@@ -107,6 +129,8 @@ def _read_json(arguments: argparse.Namespace, options: SolveOptions | None, on_p
     (path,) = arguments.paths
     if arguments.package_filenames or arguments.check_package_definition_files:
         raise RerError(f"{path}: is a file; --package-filenames and --check-package-definition-files are about folders")
+    if os.path.splitext(path)[1] in (".py", ".yaml", ".yml"):
+        raise RerError(f"{path}: is the definition of a package; give the folder that holds families")
     packages = read_json(path)
     on_progress("linking", 0, 1)
     return Repository.from_packages(packages, paths=(os.path.abspath(path),), options=options)
@@ -116,13 +140,13 @@ def _settings(arguments: argparse.Namespace) -> tuple[SolveOptions | None, PathS
     """How to solve and how to read; looked at before the packages, which take longer."""
     from rer_numba.options import SolveOptions
     from rer_numba.paths.settings import PathSettings
-    from rer_numba.settings import read_options
+    from rer_numba.settings import given_options
 
     options, settings = None, PathSettings()
     if arguments.from_rez:
         options, settings = SolveOptions.from_rez(), PathSettings.from_rez()
     elif arguments.options:
-        options = read_options(arguments.options)
+        options = SolveOptions(**given_options(arguments))
     if arguments.no_unversioned_packages:
         options = replace(options or SolveOptions(), allow_unversioned_packages=False)
     if options is not None:
@@ -139,7 +163,7 @@ def _settings(arguments: argparse.Namespace) -> tuple[SolveOptions | None, PathS
         raise ConfigurationError(str(error)) from None
 
 
-def _package_paths(arguments: argparse.Namespace) -> list[str]:
+def _package_paths(arguments: argparse.Namespace, settings: PathSettings) -> list[str]:
     """The paths to search; warns about those that are empty because nothing is there."""
     given = arguments.paths
     if not given:
@@ -152,9 +176,22 @@ def _package_paths(arguments: argparse.Namespace) -> list[str]:
     missing = [path for path in paths if not _is_folder(path)]
     if len(missing) == len(paths):  # a disk that is not there must not make an empty repository
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), ", ".join(missing))
+    _require_families(paths if arguments.paths else [], settings)
     for path in missing:
         warn(f"{path}: there is no such folder, so it holds no packages, as in rez")
     return paths
+
+
+def _require_families(paths: list[str], settings: PathSettings) -> None:
+    """Refuse the folder of a family, which rez would take for a path with odd families."""
+    from rer_numba.paths.mistaken import family_of_folder
+
+    for path in paths:
+        found = family_of_folder(path, settings)
+        if found is not None:
+            raise RerError(
+                f"{path}: is a folder of the family {found[0]!r}; give the folder that holds families: {found[1]}"
+            )
 
 
 def _as_searched(path: str) -> str:

@@ -38,7 +38,7 @@ _SHOWN_NAMES = 20
 
 # -------------------------------------------------------------------------------------------------------------- refresh
 def refresh(arguments: argparse.Namespace) -> int:
-    """`rer-numba refresh FILE`."""
+    """`rer-numba refresh -r FILE`."""
     from rer_numba.progress import Progress
     from rer_numba.repository import Repository
 
@@ -92,7 +92,7 @@ def _some(names: list[str]) -> str:
 
 # ----------------------------------------------------------------------------------------------------------------- info
 def info(arguments: argparse.Namespace) -> int:
-    """`rer-numba info FILE`."""
+    """`rer-numba info -r FILE`. Exit code 1 if something was looked for and has changed."""
     from rer_numba import store
     from rer_numba.repository import Repository
 
@@ -118,7 +118,7 @@ def info(arguments: argparse.Namespace) -> int:
         print_json(facts)
     else:
         _print_info(arguments.repository, facts)
-    return OK
+    return UNSOLVED if facts["changed"] or facts["moved_path"] is not None else OK
 
 
 def _count_mentioned(tables: Tables) -> dict[str, int]:
@@ -205,7 +205,7 @@ def _changed_text(facts: dict[str, Any]) -> str:
 
 # --------------------------------------------------------------------------------------------------------------- verify
 def verify(arguments: argparse.Namespace) -> int:
-    """`rer-numba verify FILE`. A damaged file raises."""
+    """`rer-numba verify -r FILE`. A damaged file raises."""
     from rer_numba.repository import Repository
 
     repository = Repository.open(arguments.repository, check="frozen", verify="always")

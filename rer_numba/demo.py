@@ -10,7 +10,7 @@ from rer_numba.cli import OK
 from rer_numba.commands import count_tables, counted, qualified_name
 from rer_numba.repository import Repository
 from rer_numba.results import SolveResult
-from rer_numba.studio import StudioRequest, studio_repository, studio_requests
+from rer_numba.studio import IMPLICIT, StudioRequest, platform_at_hand, studio_repository, studio_requests
 from rer_numba.tables_text import Column, Output, Table, make_output
 
 SHOWN = (
@@ -26,6 +26,8 @@ SHOWN = (
     "reduction_vray",
     "missing_version",
 )
+LINUX_ONLY = {"farm_redshift"}
+"""On blades, which all run Linux."""
 RESOLVED = "nuke_archive"
 FAILED = "reduction_vray"
 
@@ -36,8 +38,9 @@ def demo(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command 
     started = time.perf_counter()
     repository = studio_repository()
     encoded = (time.perf_counter() - started) * 1000
-    requests = studio_requests()
-    results = {name: _solve(repository, requests[name]) for name in SHOWN}
+    requests = {name: _at_hand(request) for name, request in studio_requests().items()}
+    shown = [name for name in SHOWN if platform_at_hand() == "linux" or name not in LINUX_ONLY]
+    results = {name: _solve(repository, requests[name]) for name in shown}
     _print_studio(output, repository, encoded)
     _print_table(output, requests, results)
     _print_environment(output, requests[RESOLVED], results[RESOLVED])
@@ -53,14 +56,17 @@ def _solve(repository: Repository, request: StudioRequest) -> SolveResult:
 def _print_studio(output: Output, repository: Repository, milliseconds: float) -> None:
     n = count_tables(repository.tables)
     output.heading(f"rer-numba {__version__}: an imaginary studio")
+    implicit = " ".join(IMPLICIT[platform_at_hand()])
     output.text(
         f"{n['families']} families, {n['packages']} packages, {n['variants']} variants, encoded in "
-        f"{milliseconds:.0f} ms. Each request also holds what rez adds by itself: {' '.join(_implicit())}"
+        f"{milliseconds:.0f} ms. Each request also holds what rez adds by itself: {implicit}"
     )
 
 
-def _implicit() -> list[str]:
-    return [text for text in studio_requests()[RESOLVED].requests if text.startswith("~")]
+def _at_hand(request: StudioRequest) -> StudioRequest:
+    """The request on a machine of this platform."""
+    own = [text for text in request.requests if not text.startswith("~")]
+    return request._replace(requests=[*own, *IMPLICIT[platform_at_hand()]])
 
 
 def _shown(request: StudioRequest) -> str:
@@ -103,7 +109,7 @@ def _print_failure(output: Output, request: StudioRequest, result: SolveResult) 
 def _print_next(output: Output) -> None:
     output.heading("And now")
     for line in (
-        "rer-numba solve maya-2024 nuke-14 '!python-3.9' platform-linux",
+        "rer-numba solve maya-2024 nuke-14 '!python-3.9'",
         "rer-numba encode /your/packages -o site.rer && rer-numba solve -r site.rer ...",
         "rer-numba benchmark",
     ):

@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from rer_numba.errors import ConfigurationError, PackageRequestError, VersionError
 from rer_numba.requirements import as_requirement
 
 VARIANT_SELECT_MODES = ("version_priority", "intersection_priority")
+
+
+class Overrides(TypedDict, total=False):
+    """Single options of a solve, as keyword arguments: the fields of `SolveOptions`, for checkers of types."""
+
+    variant_select_mode: str
+    package_orderers: Any
+    package_filter: Any
+    timestamp: int | None
+    building: bool
+    error_on_missing_variant_requires: bool
+    allow_unversioned_packages: bool
+    implicit_packages: Iterable[Any]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.forking import Lock
-from rer_numba.options import SolveOptions
+from rer_numba.options import Overrides, SolveOptions
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.paths.trust import FILE, Given, Trust
 from rer_numba.requests import TimeIsUpError, parse_requests
@@ -358,7 +358,7 @@ class Repository:
         *,
         max_fails: int = -1,
         time_limit: float = -1,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> SolveResult:
         """Solve one request.
 
@@ -398,7 +398,7 @@ class Repository:
             return out_of_time()
         return self.solve_merged(merged, options, limits)
 
-    def checked_options(self, options: SolveOptions | None, overrides: dict[str, Any]) -> SolveOptions:
+    def checked_options(self, options: SolveOptions | None, overrides: Mapping[str, Any]) -> SolveOptions:
         """The options of a solve; raises what `solve` says."""
         options = self.options if options is None else options
         if not isinstance(options, SolveOptions):
@@ -522,7 +522,7 @@ class Repository:
         time_limit: float = -1,
         cancel: Event | Callable[[], bool] | None = None,
         reuse: bool = True,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> SolveBatch:
         """Solve many requests, in several threads.
 
@@ -578,7 +578,7 @@ class Repository:
         max_fails: int = -1,
         time_limit: float = -1,
         reuse: bool = True,
-        **overrides: Any,
+        **overrides: Unpack[Overrides],
     ) -> Iterator[SolveResult]:
         """Solve requests without end: results in order, of which only some are held at a time.
 

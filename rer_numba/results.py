@@ -138,6 +138,10 @@ class SolveResult:
             self._failure = self._failure()
         return self._failure
 
+    def __bool__(self) -> bool:
+        """True when solved."""
+        return self.status == "solved"
+
     def raise_for_status(self) -> None:
         """Raise what rez raises.
 

@@ -1,7 +1,8 @@
 """The settings that act on a solve of the command line, and where each of them came from.
 
 What counts, the later the more: the defaults; the options stored in the repository; those of rez, with ``--from-rez``;
-the options of the command line. Rules of ``--exclude`` and ``--include`` are added to the filter, as `rez-env` does it.
+those of ``--options``; the single options of the command line. Rules of ``--exclude`` and ``--include`` are added to
+the filter, as `rez-env` does it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rer_numba.errors import ConfigurationError
 from rer_numba.options import SolveOptions
 from rer_numba.plain_files import MAX_SETTINGS, read_bounded
+
+_TOLD = {"value", "from", "place"}
+"""What ``config --json`` writes about an option."""
+_ADDED = " and "
+"""In the origin of a filter, between where it is from and the options that add rules."""
+_SHOWN = 60
+"""Characters of inline JSON in an error."""
 
 
 class Origin(NamedTuple):
@@ -40,6 +49,11 @@ class Settings(NamedTuple):
 
     options: SolveOptions
     origins: dict[str, Origin]
+
+    def has_own_filter(self) -> bool:
+        """Whether rules of the filter were written on the command line."""
+        origin = self.origins["package_filter"]
+        return origin.kind == "option" or _ADDED in origin.place
 
     def replaced(self, origin: Origin, values: dict[str, Any]) -> Settings:
         """The same with some options that came from elsewhere."""
@@ -70,6 +84,8 @@ def effective(arguments: argparse.Namespace, stored: SolveOptions, path: str | N
         settings = settings.replaced(Origin("stored", path or ""), stored.values())
     if arguments.from_rez:
         settings = _from_rez(settings)
+    if arguments.options:
+        settings = settings.replaced(Origin("option", _shown("--options", arguments.options)), given_options(arguments))
     settings = _from_options(settings, arguments)
     return Settings(settings.options.read(), settings.origins)
 
@@ -91,7 +107,7 @@ def _from_options(settings: Settings, arguments: argparse.Namespace) -> Settings
     if arguments.orderers:
         orderers = read_setting(arguments.orderers, "package_orderers")
         settings = settings.replaced(
-            Origin("option", f"--orderers {arguments.orderers}"), {"package_orderers": orderers}
+            Origin("option", _shown("--orderers", arguments.orderers)), {"package_orderers": orderers}
         )
     settings = _filtered(settings, arguments)
     if arguments.time is not None:
@@ -111,7 +127,7 @@ def _filtered(settings: Settings, arguments: argparse.Namespace) -> Settings:
     """Replace the filter, then add rules to it. Ports: rez.cli.env.command (rez 3.4.0)."""
     if arguments.filter:
         given = read_setting(arguments.filter, "package_filter")
-        settings = settings.replaced(Origin("option", f"--filter {arguments.filter}"), {"package_filter": given})
+        settings = settings.replaced(Origin("option", _shown("--filter", arguments.filter)), {"package_filter": given})
     if not (arguments.exclude or arguments.include):
         return settings
     from rer_numba.filters import PackageFilterList, as_package_filter
@@ -128,38 +144,81 @@ def _filtered(settings: Settings, arguments: argparse.Namespace) -> Settings:
     names = [name for name in ("exclude", "include") if getattr(arguments, name)]
     place = " and ".join(f"--{name}" for name in names)
     before = settings.origins["package_filter"]
-    origin = Origin("option", place) if before.kind == "default" else Origin(before.kind, f"{before.place} and {place}")
+    origin = (
+        Origin("option", place) if before.kind == "default" else Origin(before.kind, f"{before.place}{_ADDED}{place}")
+    )
     return settings.replaced(origin, {"package_filter": combined})
 
 
-# ------------------------------------------------------------------------------------------------------------ files
-def read_setting(path: str, name: str) -> Any:
-    """Read orderers or a filter from a file: JSON, or this setting of a configuration file of rez if rez is there.
+# ------------------------------------------------------------------------------------------------ files, or inline JSON
+_STANDARD_INPUT = "-"
+
+
+def _is_inline(given: str) -> bool:
+    """Whether an option's value is JSON itself. A file of this name comes first."""
+    return given.lstrip()[:1] in ("{", "[") and not os.path.exists(given)
+
+
+def _shown(option: str, given: str) -> str:
+    """How an origin names an option: with its file."""
+    return option if _is_inline(given) or given == _STANDARD_INPUT else f"{option} {given}"
+
+
+def _read_text(given: str) -> tuple[str | bytes, str]:
+    """(JSON, what an error calls it) of an option's value."""
+    if _is_inline(given):
+        return given, given if len(given) <= _SHOWN else f"{given[:_SHOWN]}..."
+    if given == _STANDARD_INPUT:
+        return sys.stdin.read(), "standard input"
+    return read_bounded(given, MAX_SETTINGS), given
+
+
+def _is_configuration_of_rez(given: str) -> bool:
+    named = os.path.splitext(given)[1] in (".py", ".yaml", ".yml") or os.path.basename(given).endswith("rezconfig")
+    return named and not _is_inline(given)
+
+
+def read_setting(given: str, name: str) -> Any:
+    """Read orderers or a filter: JSON, inline or from a file, or this setting of a configuration file of rez.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be used; the text names it, and the value.
+        It cannot be used, or rez is missing that reads its file; the text names the file, and the value.
     OSError
         It cannot be read.
     """
-    if os.path.splitext(path)[1] in (".py", ".yaml", ".yml") or os.path.basename(path).endswith("rezconfig"):
+    if _is_configuration_of_rez(given):
         from rer_numba.rez_bridge.configured import setting_of_file
 
-        return setting_of_file(path, name)
-    raw = read_bounded(path, MAX_SETTINGS)
+        return setting_of_file(given, name)
+    raw, where = _read_text(given)
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{path}: no JSON: {error}; configuration files of rez must be named .py, .yaml or rezconfig"
-        ) from None
+        more = "" if _is_inline(given) else "; configuration files of rez must be named .py, .yaml or rezconfig"
+        raise ConfigurationError(f"{where}: no JSON: {error}{more}") from None
     if isinstance(value, dict) and name in value:
-        value = value[name]
+        value = _plain_values(value)[name]
     # as a part of options, so that what is refused there is refused here
-    return getattr(SolveOptions.from_json(json.dumps({name: value}), path), name)
+    return getattr(SolveOptions.from_json(json.dumps({name: value}), where), name)
 
 
-def read_options(path: str) -> SolveOptions:
-    """Read options from a JSON file. Raises `ConfigurationError` and `OSError` as `read_setting` does."""
-    return SolveOptions.from_json(read_bounded(path, MAX_SETTINGS), path)
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that ``--options`` names, by name. Raises `ConfigurationError` and `OSError` as `read_setting`."""
+    raw, where = _read_text(arguments.options)
+    try:
+        values = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{where}: no JSON: {error}") from None
+    if isinstance(values, dict):
+        values = _plain_values(values)
+    options = SolveOptions.from_json(json.dumps(values), where)
+    return {name: getattr(options, name) for name in values}
+
+
+def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Options by name, of what ``config --json`` writes: ``{name: {"value": ..., "from": ..., "place": ...}}``."""
+    return {
+        name: told["value"] if isinstance(told, dict) and set(told) == _TOLD else told for name, told in values.items()
+    }

@@ -1,7 +1,7 @@
 """A kernel module that needs no Numba: its IR is written out, so that a test of the cache costs milliseconds.
 
 ``int64 f(int64 *table)`` gives 3 * table[0] + table[1]. Each compilation adds a line to the file named by
-``CANNED_LOG`` and takes ``CANNED_SECONDS``.
+``CANNED_LOG``, and goes on until there is the file named by ``CANNED_UNTIL``, if that is set.
 """
 
 import os
@@ -14,7 +14,9 @@ def export_ir() -> tuple[str, str]:
     """The interface that `rer_numba.native` asks for."""
     with open(os.environ["CANNED_LOG"], "a") as log:
         log.write(f"{os.getpid()}\n")
-    time.sleep(float(os.environ.get("CANNED_SECONDS", "0")))
+    until = os.environ.get("CANNED_UNTIL")
+    while until is not None and not os.path.exists(until):
+        time.sleep(0.01)
     text = f"""
         define i64 @answer(ptr %table) {{
             %first = load i64, ptr %table

@@ -36,6 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
 
 
+@pytest.fixture
+def whole_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps whose time is up go on to their end, as in rez.
+
+    Ours break off after 10 ms, which a machine may spend on others in the middle of any step.
+    """
+    monkeypatch.setattr("rer_numba.engine.GRACE", 1e6)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Cut random cases into chunks of seeds, so that pytest-xdist can spread them."""
     if "seeds" in metafunc.fixturenames:

@@ -1,13 +1,14 @@
 """Writers and readers of repository files, as processes of their own. Runs as ``python -m tests.publish_child``.
 
 ``kill TARGET COUNT SEED``
-    Starts a writer COUNT times and kills each at a random moment. After each kill the target must be what the writer
-    had published last, or what it was publishing. POSIX only, since writers are forked: there is no time for a new
-    Python each.
-``write TARGET LAST``
-    Publishes the generations 0 to LAST, and removes superseded ones at once.
-``read TARGET LAST``
-    Opens the target until it is generation LAST. Each must be whole, and none older than the one before.
+    Starts a writer COUNT times and kills each at a random moment after it has begun, and some more if hardly any was
+    in the middle of something. After each kill the target must be what the writer had published last, or what it was
+    publishing. POSIX only, since writers are forked: there is no time for a new Python each.
+``write TARGET LAST MARKS READERS``
+    Publishes the generations 0 to LAST, and on until so many readers have seen enough, and removes superseded ones at
+    once. MARKS is a folder in which they tell each other.
+``read TARGET MARKS``
+    Opens the target until it is the last generation. Each must be whole, and none older than the one before.
 
 Each prints what it saw as JSON.
 """
@@ -27,9 +28,16 @@ import numpy as np
 
 from rer_numba import generations, store
 from rer_numba.schema import Tables
+from tests.process import PATIENCE
 from tests.tables_factory import small_tables
 
 SMALL = small_tables(building=False)
+ENOUGH = 6
+"""Generations that a reader must have seen."""
+MOST_KILLS = 50
+"""How often a writer is killed, for each time that is asked for, to kill some in the middle of something."""
+LAST = "last"
+"""In the folder of marks: the last generation. Each reader that has seen enough, or failed, leaves its own mark."""
 
 
 def numbered(number: int) -> Tables:
@@ -39,7 +47,7 @@ def numbered(number: int) -> Tables:
 
 def publish(target: str, number: int, keep_seconds: float = 0.0) -> None:
     """Write one generation to a file or to a folder."""
-    with generations.lock_target(target, wait_seconds=10):
+    with generations.lock_target(target, wait_seconds=PATIENCE):
         if not generations.is_folder(target):
             store.write(numbered(number), target, {"number": str(number)})
             return
@@ -67,20 +75,25 @@ def number_of(opened: store.OpenedFile) -> int:
 def kill(target: str, count: str, seed: str) -> dict[str, int]:
     import pyarrow.ipc  # noqa: F401 - once, for all writers
 
-    rng = random.Random(int(seed))
-    publish_first = _in_child(lambda tell: publish(target, 0))
-    assert publish_first(30.0) == []
-    last, published, litter = 0, 0, 0
-    for _ in range(int(count)):
-        done = _in_child(functools.partial(_publish_forever, target, last + 1))(rng.uniform(0, 0.1))
+    rng, asked = random.Random(int(seed)), int(count)
+    started = time.monotonic()
+    _Child(lambda tell: publish(target, 0)).finish()
+    span = 2 * (time.monotonic() - started)
+    last, published, litter, kills = 0, 0, 0, 0
+    while kills < asked or ((not published or litter <= asked // 20) and kills < MOST_KILLS * asked):
+        started = time.monotonic()
+        done = _Child(functools.partial(_publish_forever, target, last + 1)).kill(rng.uniform(0, span))
+        if done:  # so that the next one is killed within its first or second
+            span = 2 * (time.monotonic() - started) / len(done)
+        kills += 1
         published += len(done)
         newest = done[-1] if done else last
         last = number_of(open_target(target))
         assert last in (newest, newest + 1), (last, newest)
         litter += _temporary_files(target)
-    assert _in_child(lambda tell: publish(target, last + 1))(30.0) == []
+    _Child(lambda tell: publish(target, last + 1)).finish()
     assert number_of(open_target(target)) == last + 1
-    return {"published": published, "temporary files": litter}
+    return {"published": published, "temporary files": litter, "kills": kills}
 
 
 def _temporary_files(target: str) -> int:
@@ -96,31 +109,41 @@ def _publish_forever(target: str, first: int, tell: Callable[[int], None]) -> No
         number += 1
 
 
-def _in_child(work: Callable[[Callable[[int], None]], None]) -> Callable[[float], list[int]]:
-    """Start work in a forked child. The result waits so many seconds, kills it, and returns the numbers it told."""
-    source, sink = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.close(source)
-            work(lambda number: _tell(sink, number))
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(sink)
+class _Child:
+    """Work in a forked child, which tells a number for each part that is done."""
 
-    def end(seconds: float) -> list[int]:
-        if seconds < 1:
-            time.sleep(seconds)
-            os.kill(pid, signal.SIGKILL)
-        with os.fdopen(source, "rb") as told:
-            numbers = [int(line) for line in told]
-        status = os.waitpid(pid, 0)[1]
-        assert status == (signal.SIGKILL if seconds < 1 else 0), status
+    def __init__(self, work: Callable[[Callable[[int], None]], None]) -> None:
+        source, sink = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            status = 1
+            try:
+                os.close(source)
+                os.write(sink, b"begun\n")
+                work(lambda number: _tell(sink, number))
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(sink)
+        self._told = os.fdopen(source, "rb")
+        assert self._told.readline() == b"begun\n"
+
+    def kill(self, seconds: float) -> list[int]:
+        """Kill it after a while; return the numbers that it told."""
+        time.sleep(seconds)
+        os.kill(self._pid, signal.SIGKILL)
+        return self._end(signal.SIGKILL)
+
+    def finish(self) -> None:
+        """Wait until it has done all, and told nothing."""
+        assert self._end(0) == []
+
+    def _end(self, expected: int) -> list[int]:
+        with self._told:
+            numbers = [int(line) for line in self._told]
+        status = os.waitpid(self._pid, 0)[1]
+        assert status == expected, status
         return numbers
-
-    return end
 
 
 def _tell(sink: int, number: int) -> None:
@@ -128,24 +151,53 @@ def _tell(sink: int, number: int) -> None:
 
 
 # --------------------------------------------------------------------------------------------------- write and read
-def write(target: str, last: str) -> dict[str, int]:
-    for number in range(int(last) + 1):
+def write(target: str, last: str, marks: str, readers: str) -> dict[str, int]:
+    number = 0
+    while number <= int(last) or len(os.listdir(marks)) < int(readers):
         publish(target, number)
-    return {"published": int(last) + 1}
+        number += 1
+    _mark(marks, LAST, number - 1)
+    return {"published": number}
 
 
-def read(target: str, last: str) -> dict[str, int]:
+def read(target: str, marks: str) -> dict[str, int]:
     numbers: list[int] = []
+    try:
+        _read_all(target, marks, numbers)
+    finally:
+        _mark(marks, f"reader {os.getpid()}", 0)  # the writer must not wait for what failed
+    return {"opened": len(numbers), "generations": len(set(numbers))}
+
+
+def _read_all(target: str, marks: str, numbers: list[int]) -> None:
     before: store.OpenedFile | None = None
-    while not numbers or numbers[-1] < int(last):
+    while not numbers or numbers[-1] != _last(marks):
         opened = open_target(target)
         numbers.append(number_of(opened))
         assert numbers[-1] >= numbers[max(0, len(numbers) - 2)], numbers[-2:]
         if before is not None:  # it may have been removed meanwhile, and is still whole for those who have it
             assert store.fingerprint(before.tables) == before.fingerprint
         before = opened
+        if len(set(numbers)) == ENOUGH:
+            _mark(marks, f"reader {os.getpid()}", 0)
         time.sleep(0.01)
-    return {"opened": len(numbers), "generations": len(set(numbers))}
+
+
+def _mark(marks: str, name: str, number: int) -> None:
+    """Leave a mark, which is there with its number or not at all."""
+    made = os.path.join(os.path.dirname(marks), f"{os.getpid()}.mark")
+    with open(made, "w") as file:
+        file.write(str(number))
+    os.replace(made, os.path.join(marks, name))
+
+
+def _last(marks: str) -> int | None:
+    """The last generation, once it is known."""
+    try:
+        with open(os.path.join(marks, LAST)) as file:
+            return int(file.read())
+    except FileNotFoundError:
+        return None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 ``python -m tests.refresh_child PACKAGES TARGET``
 
 Each time, the packages `one` and `two` get the same new version, one after the other; then all is read and saved. So a
-generation that is whole has the same version of both.
+generation that is whole has the same version of both. Says "ready" when it begins, and after each refresh its number.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def main() -> None:
             folder.mkdir(exist_ok=True)
             (folder / "package.py").write_text(f"requires = ['only=={number}']\ntimestamp = 1\n")
         repository.refresh(save=True)
+        print(number, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-TIMEOUT = 60.0
+from tests.process import PATIENCE, ROOT
 
 HOOK = "import rer_numba.rez_bridge.auto"
 """The line that README and docs tell a studio to add."""
@@ -93,7 +92,7 @@ class Studio:
             capture_output=True,
             text=True,
             check=False,
-            timeout=TIMEOUT,
+            timeout=PATIENCE,
         )
         found = json.loads(facts.read_text()) if facts.exists() else {}
         return Done(done.returncode, done.stdout, done.stderr, found)

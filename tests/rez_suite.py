@@ -13,18 +13,27 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
-TIMEOUT = 120.0
+from tests.process import PATIENCE, ROOT
 
 _LAUNCHER = """
-import json, os, sys, unittest
+import json, os, sys, time, unittest
 module, result, is_ours, verbosity = sys.argv[1], sys.argv[2], sys.argv[3] == "ours", sys.argv[4]
+class Patience:  # the module time, for one that waits so many times for another process: each time longer than before
+    def __init__(self):
+        self.factor = 1.0
+    def __getattr__(self, name):
+        return getattr(time, name)
+    def sleep(self, seconds):
+        time.sleep(seconds * self.factor)
+        self.factor *= 1.15
 if is_ours:
     import rer_numba.rez_bridge
     assert rer_numba.rez_bridge.install()
 from rez.system import system
 system.__dict__["rez_bin_path"] = os.path.dirname(sys.executable)  # else tests that build skip themselves
 suite = unittest.defaultTestLoader.loadTestsFromName("rez.tests." + module)
+if hasattr(sys.modules["rez.tests." + module], "time"):
+    sys.modules["rez.tests." + module].time = Patience()
 if verbosity != "as it stands":
     sys.modules["rez.tests." + module].solver_verbosity = int(verbosity)
 ran = unittest.TextTestRunner(verbosity=1).run(suite)
@@ -72,6 +81,7 @@ class Suite:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.packages = folder / "python_packages"
+        self._number = 0
         (folder / "home").mkdir()
         (folder / "tmp").mkdir()
         self.packages.mkdir()
@@ -84,7 +94,7 @@ class Suite:
             env=self._environment(),
             check=True,
             capture_output=True,
-            timeout=TIMEOUT,
+            timeout=PATIENCE,
         )
 
     def _environment(self) -> dict[str, str]:
@@ -114,8 +124,8 @@ class Suite:
             In place of the `solver_verbosity` of the module.
         """
         kind = "ours" if ours else "plain"
-        name = f"{module}-{kind}-{'as it stands' if verbosity is None else verbosity}"
-        folder = self.folder / name
+        self._number += 1
+        folder = self.folder / f"{self._number} {module} {kind}"
         folder.mkdir()
         result = folder / "result.json"
         given = "as it stands" if verbosity is None else str(verbosity)
@@ -127,7 +137,7 @@ class Suite:
             capture_output=True,
             text=True,
             check=False,
-            timeout=TIMEOUT,
+            timeout=PATIENCE,
         )
         if not result.exists():
             return Ran(0, 0, [f"exit code {done.returncode}: {done.stderr[-2000:]}"])

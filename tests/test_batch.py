@@ -364,8 +364,9 @@ def test_a_batch_outlives_its_repository() -> None:
 # ---- limits and progress
 
 
+@pytest.mark.usefixtures("whole_steps")
 @pytest.mark.parametrize(
-    "limits", [{"max_fails": 1}, {"max_fails": 0}, {"time_limit": 0}, {"max_fails": 2, "time_limit": 60}]
+    "limits", [{"max_fails": 1}, {"max_fails": 0}, {"time_limit": 0}, {"max_fails": 2, "time_limit": 100_000}]
 )
 def test_limits(limits: dict[str, Any]) -> None:
     stopped = set()
@@ -376,7 +377,7 @@ def test_limits(limits: dict[str, Any]) -> None:
         expected = single(repository, as_requests(case.requests), **limits)
         assert [full(one) for one in batch] == [expected] * 2, case.origin
         stopped.add(expected[0] == "aborted" or str(expected[6]).startswith("fail limit"))
-    assert stopped == {True, False} or limits == {"max_fails": 2, "time_limit": 60}
+    assert stopped == {True, False} or limits == {"max_fails": 2, "time_limit": 100_000}
 
 
 def test_progress(repository: Repository) -> None:

@@ -11,7 +11,8 @@ import pytest
 from data_set.prepare import benchmark_packages, benchmark_requests
 from rer_numba import PackageData, Repository, Request, SolveBatch
 from rer_numba.batch import arrow
-from rer_numba.batch.arrow import SCHEMA, write_table
+from rer_numba.batch.arrow import SCHEMA
+from rer_numba.batch.files import write_results
 from tests.product import as_requests, repository_of
 from tests.random_cases import random_case
 from tests.test_batch import PACKAGES, REQUESTS
@@ -81,6 +82,6 @@ def test_written_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(arrow, "_ROWS", 7)
     batch = Repository.from_packages(PACKAGES).solve_many(REQUESTS * 3)
     path = str(tmp_path / "results.arrow")
-    write_table(batch.to_arrow(), path)
+    write_results(batch, path)
     with pa.ipc.open_file(path) as file:
         assert_same(batch, file.read_all())

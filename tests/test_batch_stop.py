@@ -1,7 +1,8 @@
 """Batches that end before they are done: Ctrl-C, a signal of one's own, and time limits within one long step.
 
 Measured on two shared cores (2026-11-21), within a step of 2 s: Ctrl-C 12 ms, `cancel` 21 ms, time limits overrun by
-14 ms. The bounds here are wide, since a loaded machine must not fail them.
+14 ms. The bounds here are wide, and count the time that this process had of its processors, not what others had: a
+loaded machine must not fail them.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from rer_numba import BatchInterrupted, PackageData, Repository
 from rer_numba.engine import uses_jit
+from tests.process import PATIENCE, work_for
 
-SLOW_MACHINE = 1.0
-"""Seconds. The goals are 0.1 for an end, 0.05 beyond a time limit."""
+MOST_WORK = 2.0
+"""Seconds of work, of two threads, until the end. The goals are 0.1 for an end, 0.05 beyond a time limit."""
 
 pytestmark = pytest.mark.skipif(uses_jit(), reason="uncompiled or checked code is slow")
 
@@ -32,52 +33,89 @@ def ratchet(n: int) -> list[PackageData]:
 
 @pytest.fixture(scope="module")
 def long() -> Repository:
-    """A repository in which one step takes seconds."""
-    return Repository.from_packages([*ratchet(3000), PackageData("quick", "1")])
+    """A repository in which one step takes many seconds, however fast the machine is."""
+    repository = Repository.from_packages([*ratchet(8000), PackageData("quick", "1")])
+    assert repository.solve(["quick"]).status == "solved"  # kernels are loaded
+    return repository
 
 
 LONG = ["a", "b"]
 
 
 def test_the_step_is_long(long: Repository) -> None:
-    start = time.perf_counter()
+    start = time.monotonic()
     result = long.solve(LONG, time_limit=0.5)
     assert (result.status, result.num_solves, result.num_fails) == ("aborted", 1, 0)
     assert result.failure_description == "time limit exceeded"
-    assert time.perf_counter() - start >= 0.5
+    assert time.monotonic() - start >= 0.5
 
 
 @pytest.mark.parametrize("limit", [0.02, 0.1, 0.3])
 def test_a_time_limit_within_a_step(long: Repository, limit: float) -> None:
-    start = time.perf_counter()
+    start, begun = time.monotonic(), time.process_time()
     assert long.solve(LONG, time_limit=limit).status == "aborted"
-    assert limit <= time.perf_counter() - start < limit + SLOW_MACHINE
+    assert time.monotonic() - start >= limit
+    assert time.process_time() - begun < limit + MOST_WORK
     batch = long.solve_many([LONG, ["quick"], LONG], time_limit=limit, threads=1, reuse=False)
     assert [one.status for one in batch] == ["aborted", "solved", "aborted"]
-    assert all(limit <= one.solve_time_ms / 1000 < limit + SLOW_MACHINE for one in batch[::2])
+    assert all(one.solve_time_ms / 1000 >= limit for one in batch[::2])
+    assert time.process_time() - begun < 3 * (limit + MOST_WORK)
     assert long.solve(["quick"]).status == "solved"
 
 
-def cancel_by(stop: Callable[[], Any]) -> list[float]:
-    """Do something in a while; the list gets the time when it was done."""
-    done: list[float] = []
+class Stop:
+    """Does something once it has been asked for what is long, and has worked at that for a while.
 
-    def run() -> None:
-        time.sleep(0.2)
-        done.append(time.perf_counter())
-        stop()
+    Parameters
+    ----------
+    stop : callable
+        What it does, in a thread of its own.
+    after : float
+        Seconds of work until then.
 
-    threading.Thread(target=run).start()
-    return done
+    Attributes
+    ----------
+    begun : threading.Event
+        To be set when the last request has been asked for.
+    """
+
+    def __init__(self, stop: Callable[[], object], after: float = 0.2) -> None:
+        self.begun = threading.Event()
+        self._stop, self._after = stop, after
+        self._worked = 0.0
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self.begun.wait(PATIENCE)
+        work_for(self._after)
+        self._worked = time.process_time()
+        self._stop()
+
+    def requests(self, *requests: list[str]) -> Iterator[list[str]]:
+        """All of these requests, after which `begun` is set."""
+        yield from requests
+        self.begun.set()
+
+    def check(self) -> None:
+        """Compare how much has been done since with what may be."""
+        self._thread.join()
+        assert time.process_time() - self._worked < MOST_WORK
+
+
+def interrupt() -> None:
+    """Send Ctrl-C to this process."""
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("kind", ["event", "function"])
 def test_cancel(long: Repository, kind: str) -> None:
     event = threading.Event()
-    cancelled = cancel_by(event.set)
+    stop = Stop(event.set)
     requests = [["quick"], *([LONG] * 10), ["quick"]]
+    stop.begun.set()
     batch = long.solve_many(requests, threads=2, reuse=False, cancel=event if kind == "event" else event.is_set)
-    assert time.perf_counter() - cancelled[0] < SLOW_MACHINE
+    stop.check()
     assert [one.status for one in batch][:2] == ["solved", "cancelled"]
     assert batch.is_cancelled
     assert len(batch) == len(requests)
@@ -131,42 +169,51 @@ def test_a_function_that_raises(long: Repository) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 @pytest.mark.parametrize("where", ["solving", "reading"])
 def test_interrupt(long: Repository, where: str) -> None:
+    before = threading.active_count()
+    stop = Stop(interrupt, after=0.0 if where == "reading" else 0.2)
+    n_solved = [0]
+
     def requests() -> Iterator[list[str]]:
         yield from [["quick", f"!none-{n}"] for n in range(100)]
         if where == "reading":
-            time.sleep(30)
-        yield from [LONG] * 10
+            while n_solved[0] < 32:
+                time.sleep(0.06)  # then what has been read is handed in
+                yield ["quick"]
+            stop.begun.set()
+            time.sleep(PATIENCE)
+        yield from stop.requests(*[LONG] * 10)
 
-    before = threading.active_count()
-    interrupted = cancel_by(lambda: os.kill(os.getpid(), signal.SIGINT))
+    def progress(what: str, done: int, total: int) -> None:
+        n_solved[0] = done
+
     with pytest.raises(KeyboardInterrupt) as caught:
-        long.solve_many(requests(), threads=2, reuse=False)
-    assert time.perf_counter() - interrupted[0] < SLOW_MACHINE
+        long.solve_many(requests(), threads=2, reuse=False, progress=progress)
+    stop.check()
     assert isinstance(caught.value, BatchInterrupted)
     batch = caught.value.batch
     assert batch.is_cancelled
     assert batch[0].status == "solved"
     assert batch[-1].status == "cancelled" or where == "reading"
     assert batch.n_done >= 32
-    assert threading.active_count() <= before + 1  # the one that sent the signal may be about to end
+    assert threading.active_count() == before
     assert long.solve(["quick"]).status == "solved"
     assert len(batch.to_arrow()) == len(batch)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_interrupt_of_an_iterator(long: Repository) -> None:
-    interrupted = cancel_by(lambda: os.kill(os.getpid(), signal.SIGINT))
+    stop = Stop(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        list(long.solve_iter([LONG] * 10, reuse=False))
-    assert time.perf_counter() - interrupted[0] < SLOW_MACHINE
+        list(long.solve_iter(stop.requests(*[LONG] * 10), reuse=False))
+    stop.check()
     assert long.solve(["quick"]).status == "solved"
 
 
 def test_an_iterator_that_is_dropped(long: Repository) -> None:
     before = threading.active_count()
     results = long.solve_iter([["quick"], LONG, LONG], threads=1, reuse=False)
-    start = time.perf_counter()
+    begun = time.process_time()
     results.close()  # type: ignore[attr-defined]
     del results
-    assert time.perf_counter() - start < SLOW_MACHINE
+    assert time.process_time() - begun < MOST_WORK
     assert threading.active_count() == before

@@ -281,6 +281,7 @@ def test_equal_answers(verifying: Path, packages: Path, request_: tuple[str, ...
     assert not verifying.exists() and rez_bridge.stats()["differences"] == 0
 
 
+@pytest.mark.usefixtures("whole_steps")
 def test_callbacks_are_called_once(verifying: Path, packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours hears what the caller told rez; a limit counts as one."""
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,13 +44,11 @@ def test_help_imports_nothing_heavy(argv: list[str]) -> None:
         f"import sys; from rer_numba.cli import main; code = main({argv})\n"
         "print(code, *sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    started = time.perf_counter()
     done = run_python("-c", program)
-    seconds = time.perf_counter() - started
     code, *modules = done.stdout.splitlines()[-1].split()
     assert code == "0", done.stderr
     assert not HEAVY & set(modules)
-    assert seconds < 5  # 0.03 s; a guard against importing the world, not a measurement
+    assert len(modules) < 100  # some 60: a guard against importing the world
 
 
 def test_import_is_lazy_and_complete() -> None:
@@ -449,7 +446,7 @@ def test_encode_keeps_the_old_file_when_it_fails(capsys: Capture, tmp_path: Path
     code, _, err = run(capsys, "encode", tmp_path / "bad.json", "-o", tmp_path / "site.rer")
     assert code == cli.BAD_INPUT and "package 0 (app)" in err
     assert (tmp_path / "site.rer").read_text() == "old"
-    (tmp_path / "good.json").write_text("[]")
+    (tmp_path / "good.json").write_text('[{"name": "app"}]')
     code, _, err = run(capsys, "encode", tmp_path / "good.json", "-o", tmp_path / "none" / "site.rer")
     assert code == cli.BAD_INPUT and f"{tmp_path / 'none' / 'site.rer'}: No such file or directory" in err
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rer_numba.paths.settings import PathSettings
-from tests.process import ROOT, TIMEOUT
+from tests.process import PATIENCE, ROOT
 
 ASK_BOTH = """
 import json, sys
@@ -52,7 +52,7 @@ def child(home: Path, program: str, *arguments: object, **environment: object) -
         env={**clean, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": str(ROOT), **more},
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=PATIENCE,
     )
 
 

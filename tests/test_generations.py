@@ -19,8 +19,8 @@ from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
 from rer_numba.generations import current_file, is_folder, lock_target, open_current, sweep
 from rer_numba.locks import Lock, LockedError
 from rer_numba.plain_files import open_plain
-from tests.process import ROOT, run_python
-from tests.publish_child import number_of, numbered, open_target, publish
+from tests.process import PATIENCE, ROOT, run_python
+from tests.publish_child import ENOUGH, number_of, numbered, open_target, publish
 from tests.tables_factory import same
 
 DAY = 86_400.0
@@ -337,9 +337,10 @@ def test_a_time_in_the_future_becomes_now(folder: str) -> None:
     """A clock was wrong; the generation must not stay for years."""
     first, _ = publish_all(folder, 2)
     set_superseded(folder, {first: -1e8})
+    before = int(time.time())
     publish(folder, 2, keep_seconds=DAY)
     since = dict(line.split() for line in pointer_lines(folder)[1:])
-    assert abs(int(since[first]) - time.time()) < 60
+    assert before <= int(since[first]) <= time.time()
 
 
 def test_other_files_are_left_alone(folder: str) -> None:
@@ -452,7 +453,7 @@ def test_two_writers_at_once(folder: str) -> None:
         "for n in range(int(sys.argv[2]), 20, 2): publish(sys.argv[1], n, 3600)"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, folder, str(n)], cwd=ROOT) for n in (0, 1)]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0]
     assert names(folder) == sorted([*(file_name(number) for number in range(20)), "current"])
     assert number_of(open_target(folder)) in (18, 19)
     assert len(pointer_lines(folder)) == 20
@@ -491,10 +492,11 @@ def test_many_killed_writers(seed: int, folder: str, tmp_path: Path) -> None:
     kill_writers(folder if seed % 2 else str(tmp_path / "site.rer"), 500, seed)
 
 
-def read_while_writing(target: str, last: int, readers: int) -> list[dict[str, int]]:
+def read_while_writing(target: str, last: int, readers: int, marks: Path) -> list[dict[str, int]]:
     """What readers saw of a target that another process publishes to, from generation 0 on."""
     publish(target, 0)
-    calls = [("write", target, last), *(("read", target, last) for _ in range(readers))]
+    marks.mkdir()
+    calls = [("write", target, last, marks, readers), *(("read", target, marks) for _ in range(readers))]
     command = [sys.executable, "-m", "tests.publish_child"]
     children = [
         subprocess.Popen(
@@ -502,23 +504,22 @@ def read_while_writing(target: str, last: int, readers: int) -> list[dict[str, i
         )
         for call in calls
     ]
-    said = [child.communicate(timeout=110) for child in children]
+    said = [child.communicate(timeout=PATIENCE) for child in children]
     assert [child.returncode for child in children] == [0] * len(children), said
     return [json.loads(out) for out, _ in said[1:]]
 
 
-def test_eight_readers_beside_a_thousand_publishes(folder: str) -> None:
+def test_eight_readers_beside_a_thousand_publishes(folder: str, tmp_path: Path) -> None:
     """Each sees whole generations only, in order, although superseded ones are removed at once."""
-    seen = read_while_writing(folder, 1000, 8)
-    assert sum(reader["opened"] for reader in seen) > 200
-    assert all(reader["generations"] > 5 for reader in seen), seen
+    seen = read_while_writing(folder, 1000, 8, tmp_path / "marks")
+    assert all(reader["generations"] >= ENOUGH for reader in seen), seen
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a mapped file cannot be replaced on Windows")
 def test_readers_beside_a_writer_of_one_file(tmp_path: Path) -> None:
     """The same for a single file."""
-    seen = read_while_writing(str(tmp_path / "site.rer"), 200, 2)
-    assert all(reader["generations"] > 5 for reader in seen), seen
+    seen = read_while_writing(str(tmp_path / "site.rer"), 200, 2, tmp_path / "marks")
+    assert all(reader["generations"] >= ENOUGH for reader in seen), seen
 
 
 def test_readers_errors_are_ours(folder: str) -> None:

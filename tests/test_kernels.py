@@ -18,12 +18,11 @@ from rer_numba import Repository, engine, state
 from rer_numba.native.sources import KERNEL_SOURCES
 from tests.case import Case, Package
 from tests.kernels_child import TINY, Task, branching_case, plain, small_work_arrays, solve_task, wide_case
-from tests.process import ROOT
+from tests.process import PATIENCE, ROOT
 from tests.product import answer_of, repository_of, solve_case
 from tests.random_cases import random_case
 
 CHILD = "tests/kernels_child.py"
-CHILD_TIMEOUT = 600.0
 
 GOLDEN = [0, 9, 28, 47, 66, 85, 104, 119, 150, 187]
 """Ten of the 188; 119 takes the most steps."""
@@ -70,7 +69,7 @@ def run_child(task: Task, *before: str, **environment: str) -> dict[str, Any]:
         env={**os.environ, "RER_NUMBA_ENGINE": "jit", **environment},
         capture_output=True,
         text=True,
-        timeout=CHILD_TIMEOUT,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     report: dict[str, Any] = json.loads(done.stdout)

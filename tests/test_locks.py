@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,34 @@ import pytest
 
 from rer_numba import locks
 from rer_numba.locks import LockedError, LockWatch, Writer, claim_lock, writer_lock
-from tests.process import ROOT, run_python
+from tests.process import PATIENCE, ROOT, run_python
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="only POSIX tells whether a process lives")
 NOBODY = 999_999_999  # above every limit of process numbers
+
+
+class Clock:
+    """Stands in for the module `time`: it goes on when a test says so, and by as much as somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that locks go by: no machine is so slow that it matters."""
+    clock = Clock()
+    monkeypatch.setattr(locks, "time", clock)
+    return clock
 
 
 def dead_owner() -> str:
@@ -59,7 +82,7 @@ def test_a_lock_never_lacks_its_owner(tmp_path: Path, monkeypatch: pytest.Monkey
     assert seen == [Path(path).read_text()] and os.listdir(tmp_path) == ["x.lock"]
 
 
-def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """As on FAT. A lock without an owner, from a process killed just then, counts as dead after some seconds."""
 
     def refuse(old: str, new: str) -> None:
@@ -71,10 +94,11 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert lock is not None and lock.is_held() and claim_lock(path) is None
     assert os.listdir(tmp_path) == ["x.lock"]
     Path(path).write_bytes(b"")
-    monkeypatch.setattr(locks, "_EMPTY_PATIENCE", 0.2)
     watch = LockWatch(path, 60)
     assert watch.state() == "alive"
-    time.sleep(0.3)
+    clock.sleep(4.9)
+    assert watch.state() == "alive"
+    clock.sleep(0.2)
     assert watch.state() == "stale" and watch.break_lock() and claim_lock(path) is not None
 
 
@@ -92,39 +116,43 @@ def test_a_lost_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert claim_lock(str(tmp_path / "x.lock")) is None
 
 
-def test_a_beating_lock_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_beating_lock_is_alive(tmp_path: Path, clock: Clock) -> None:
     """However long it takes; without beats it is stale, and can be broken and taken over."""
-    monkeypatch.setattr(locks, "_BEAT_EVERY", 0.05)
     path = str(tmp_path / "x.lock")
     lock = claim_lock(path)
     assert lock is not None
-    watch = LockWatch(path, 0.2)
-    for _ in range(4):
-        time.sleep(0.1)
-        lock.beat()
+    watch = LockWatch(path, 10)
+    for n in range(4):
+        date = time.time() - 100 - n  # so that a beat changes it, however coarse the dates of the file system are
+        os.utime(path, (date, date))
         assert watch.state() == "alive"
-    time.sleep(0.3)
+        clock.sleep(9)
+        lock.beat()
+        clock.sleep(9)
+        assert watch.state() == "alive"
+    clock.sleep(11)
     assert watch.state() == "stale"
     assert watch.break_lock()
     other = claim_lock(path)
     assert other is not None and other.is_held() and not lock.is_held()
     os.utime(path, (1e9, 1e9))
-    time.sleep(0.1)
+    clock.sleep(9)
     lock.beat()  # the old owner wakes up: neither beats nor releases what is not its own
     assert os.stat(path).st_mtime == 1e9
     lock.release()
     assert other.is_held() and os.listdir(tmp_path) == ["x.lock"]
 
 
-def test_beats_are_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beats_are_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """So that a loop may beat for each of its 18,000 files."""
     lock = claim_lock(str(tmp_path / "x.lock"))
     assert lock is not None
     renewed: list[str] = []
     monkeypatch.setattr(locks, "renew_date", renewed.append)
     for _ in range(1000):
+        clock.sleep(0.01)
         lock.beat()
-    assert len(renewed) <= 2
+    assert len(renewed) in (9, 10)  # of ten seconds
 
 
 def test_a_folder_in_place_of_a_lock(tmp_path: Path) -> None:
@@ -254,10 +282,13 @@ def test_a_second_writer_waits(tmp_path: Path) -> None:
     target = tmp_path / "site.rer"
     first = writer_lock(target)
     told: list[str] = []
-    threading.Timer(0.4, first.release).start()
-    started = time.monotonic()
-    with writer_lock(target, wait_seconds=30, on_wait=told.append) as second:
-        assert time.monotonic() - started >= 0.3
+
+    def on_wait(owner: str) -> None:
+        told.append(owner)
+        assert first.is_held()
+        first.release()
+
+    with writer_lock(target, wait_seconds=30, on_wait=on_wait) as second:
         assert second.is_held() and not first.is_held()
     assert told == [f"process {os.getpid()} on {locks.host_name()}"]
 
@@ -271,7 +302,7 @@ import sys, time
 from rer_numba.locks import writer_lock
 with writer_lock(sys.argv[1]):
     print(1, flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
     child = subprocess.Popen([sys.executable, "-c", code, str(target)], cwd=ROOT, stdout=subprocess.PIPE)
     assert child.stdout is not None and child.stdout.readline() == b"1\n"
@@ -285,16 +316,17 @@ with writer_lock(sys.argv[1]):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_silent_writer_elsewhere_is_replaced_after_a_while(tmp_path: Path) -> None:
+def test_a_silent_writer_elsewhere_is_replaced_after_a_while(tmp_path: Path, clock: Clock) -> None:
     """Whose process cannot be asked for; the clock of its host need not be right."""
     lock = tmp_path / "site.rer.lock"
     lock.write_text("elsewhere.1.abc")
     tomorrow = time.time() + 86_400
     os.utime(lock, (tomorrow, tomorrow))
     with pytest.raises(LockedError, match="process 1 on elsewhere"):
-        writer_lock(tmp_path / "site.rer", wait_seconds=0.1, patience=0.5)
-    with writer_lock(tmp_path / "site.rer", wait_seconds=30, patience=0.3):
-        pass
+        writer_lock(tmp_path / "site.rer", wait_seconds=40, patience=50)
+    assert 40 <= clock.now < 41
+    with writer_lock(tmp_path / "site.rer", wait_seconds=90, patience=50):
+        assert 90 < clock.now < 92
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -322,7 +354,7 @@ WORK = """
 import os, sys
 from rer_numba.locks import writer_lock
 for _ in range(int(sys.argv[2])):
-    with writer_lock(sys.argv[1] + ".target", wait_seconds=60):
+    with writer_lock(sys.argv[1] + ".target", wait_seconds=3600):
         os.close(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL))
         os.unlink(sys.argv[1])
 """
@@ -332,7 +364,7 @@ def test_never_two_at_once(tmp_path: Path) -> None:
     """Four processes that take the lock again and again; a file made with O_EXCL would meet another one's."""
     mark = str(tmp_path / "mark")
     children = [subprocess.Popen([sys.executable, "-c", WORK, mark, "400"], cwd=ROOT) for _ in range(4)]
-    assert [child.wait(60) for child in children] == [0] * 4
+    assert [child.wait(PATIENCE) for child in children] == [0] * 4
     assert os.listdir(tmp_path) == []
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +18,12 @@ import pytest
 
 from rer_numba.locks import host_name
 from rer_numba.native.cache import HEADER_SIZE, KEY_SIZE, MAGIC, SUFFIX
+from tests.process import PATIENCE, wait_until
 
 HERE = Path(__file__).parent
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 CANNED = 16
+WAITS = "waiting for it"
 DUMMY = 30
 
 
@@ -32,10 +34,44 @@ class Outcome(NamedTuple):
     stderr: str
 
 
+class Child:
+    """A process that runs; what it writes to stderr is read meanwhile."""
+
+    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._said: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        self._said.extend(self.process.stderr)
+
+    def has_said(self, text: str) -> bool:
+        """Whether it has written a line with this text to stderr."""
+        return any(text in line for line in self._said)
+
+    def end(self) -> tuple[str, str]:
+        """Wait for its end; return what it has written."""
+        assert self.process.stdout is not None
+        with self.process.stdout as stdout:
+            out = stdout.read()
+        self.process.wait(PATIENCE)
+        self._reader.join()
+        return out, "".join(self._said)
+
+
 class World:
-    """A cache folder, a log of compilations, and children that use them."""
+    """A cache folder, a log of compilations, and children that use them.
+
+    Attributes
+    ----------
+    until : Path
+        Given as ``CANNED_UNTIL``: canned compilations go on until this file is there.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.until = folder / "until"
         self.cache = folder / "cache"
         self.log = folder / "log"
         self.kernels = folder / "kernels"
@@ -46,23 +82,18 @@ class World:
 
     def start(
         self, action: str = "plain", *, module: str = "canned_kernels", options: tuple[str, ...] = (), **env: str | None
-    ) -> "subprocess.Popen[str]":
+    ) -> Child:
         """Start a child; an environment variable that is None is taken away."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RER_NUMBA_", "NUMBA_"))}
         whole = {**inherited, "RER_NUMBA_CACHE_DIR": str(self.cache), "CANNED_LOG": str(self.log), **env}
         command = [sys.executable, *options, str(HERE / "native_child.py"), action, module]
-        return subprocess.Popen(
-            [*command, str(self.kernels), str(self.shipped)],
-            env={k: v for k, v in whole.items() if v is not None},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        env_given = {k: v for k, v in whole.items() if v is not None}
+        return Child([*command, str(self.kernels), str(self.shipped)], env_given)
 
-    def finish(self, child: "subprocess.Popen[str]") -> Outcome:
+    def finish(self, child: Child) -> Outcome:
         """Wait for a child that must end well."""
-        out, err = child.communicate(timeout=60)
-        assert child.returncode == 0, err
+        out, err = child.end()
+        assert child.process.returncode == 0, err
         return Outcome(json.loads(out), err)
 
     def run(self, action: str = "plain", **options: Any) -> Outcome:
@@ -128,7 +159,7 @@ def test_loading_twice_gives_one_function(world: World) -> None:
 
 def test_threads_share_one_compilation(world: World) -> None:
     """16 threads that need it at once."""
-    outcome = world.run("threads", CANNED_SECONDS="0.3")
+    outcome = world.run("threads", CANNED_UNTIL=str(world.until))
     assert outcome.said["same"] and outcome.said["answer"] == CANNED
     assert world.compilations() == 1
 
@@ -137,39 +168,32 @@ def test_threads_share_one_compilation(world: World) -> None:
 @pytest.mark.parametrize("action", ["fork", "fork_while_compiling"])
 def test_forked_children_work(world: World, action: str) -> None:
     """Code stays in place across fork, and a guard that another thread held does not block the child."""
-    outcome = world.run(action, CANNED_SECONDS="0.5")
+    outcome = world.run(action, **({"CANNED_UNTIL": str(world.until)} if action == "fork_while_compiling" else {}))
     assert outcome.said["child"] == 0 and outcome.said["answer"] == CANNED
 
 
 def test_eight_cold_processes_compile_once(world: World) -> None:
     """One works, seven wait for its file."""
-    children = [world.start(CANNED_SECONDS="1.5") for _ in range(8)]
+    children = [world.start(CANNED_UNTIL=str(world.until)) for _ in range(8)]
+    wait_until(lambda: sum(child.has_said(WAITS) for child in children) == 7, "seven who wait")
+    world.until.touch()
     outcomes = [world.finish(child) for child in children]
     assert [o.said["answer"] for o in outcomes] == [CANNED] * 8
     assert world.compilations() == 1
     assert world.others() == []
-    assert any("waiting" in o.stderr for o in outcomes)
 
 
 @POSIX
 def test_waiting_ends_when_the_owner_is_killed(world: World) -> None:
     """A dead owner's lock is taken over at once, not after the patience for living ones."""
-    owner = world.start(CANNED_SECONDS="60")
-    _wait_for(lambda: world.compilations() == 1)
+    owner = world.start(CANNED_UNTIL=str(world.until))
+    wait_until(lambda: world.compilations() == 1, "the owner")
     waiting = [world.start() for _ in range(3)]
-    _wait_for(lambda: all(child.poll() is None for child in waiting))
-    time.sleep(0.5)
-    owner.kill()
-    owner.communicate()
+    wait_until(lambda: all(child.has_said(WAITS) for child in waiting), "three who wait")
+    owner.process.kill()
+    owner.end()
     assert [world.finish(child).said["answer"] for child in waiting] == [CANNED] * 3
     assert world.others() == []
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @POSIX
@@ -214,10 +238,16 @@ def test_a_terminal_shows_a_clock(world: World) -> None:
 
     ours, theirs = pty.openpty()
     command = [sys.executable, str(HERE / "native_child.py"), "plain", "canned_kernels", str(world.kernels), "none"]
-    env = {**os.environ, "RER_NUMBA_CACHE_DIR": str(world.cache), "CANNED_LOG": str(world.log), "CANNED_SECONDS": "1.3"}
-    subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
-    text = os.read(ours, 10_000).decode()
-    assert text.count("\rrer-numba:") >= 2
+    files = {"RER_NUMBA_CACHE_DIR": world.cache, "CANNED_LOG": world.log, "CANNED_UNTIL": world.until}
+    env = {**os.environ, **{name: str(path) for name, path in files.items()}}
+    child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    text = ""
+    while text.count("\rrer-numba:") < 2:
+        text += os.read(ours, 10_000).decode()
+    world.until.touch()
+    assert child.wait(PATIENCE) == 0
+    text += os.read(ours, 10_000).decode()
     assert "\r" + " " * 40 + "\r" in text
 
 
@@ -264,7 +294,9 @@ def test_eight_processes_meet_a_damaged_file(warm_world: World) -> None:
     """Waiting processes are not misled by a file that is there and bad."""
     [file] = warm_world.objects()
     file.write_bytes(file.read_bytes()[:-1])
-    children = [warm_world.start(CANNED_SECONDS="1.5") for _ in range(8)]
+    children = [warm_world.start(CANNED_UNTIL=str(warm_world.until)) for _ in range(8)]
+    wait_until(lambda: sum(child.has_said(WAITS) for child in children) == 7, "seven who wait")
+    warm_world.until.touch()
     assert [warm_world.finish(child).said["answer"] for child in children] == [CANNED] * 8
     assert warm_world.compilations() == 2
 

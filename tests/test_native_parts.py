@@ -53,8 +53,9 @@ def test_a_used_file_is_renewed(tmp_path: Path) -> None:
     place = Place(str(tmp_path / ("x" + SUFFIX)), KEY, shipped=True)
     assert object_files.keep(place, CODE)
     os.utime(place.path, (1e9, 1e9))
+    before = time.time()
     assert place.read() == CODE
-    assert time.time() - os.stat(place.path).st_mtime < 100
+    assert os.stat(place.path).st_mtime > before - 10  # by the clock of the file system
 
 
 def test_tidying(tmp_path: Path) -> None:

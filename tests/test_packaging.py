@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -139,27 +140,47 @@ FORBIDDEN = re.compile(
 )
 
 
-def tracked_files() -> Iterator[Path]:
-    """The files that git knows or would take."""
+ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
+"""What lies at the top of a virtual environment, whatever its name is, of venv or of conda."""
+
+
+def tracked_files(root: Path) -> Iterator[Path]:
+    """The files that git knows or would take, but for those of virtual environments."""
     try:
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
+            cwd=root,
             check=True,
             capture_output=True,
         )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no git checkout")
+    is_environment = functools.cache(lambda folder: any((folder / mark).exists() for mark in ENVIRONMENT_MARKS))
     for name in listed.stdout.decode().split("\0"):
-        path = ROOT / name
-        if name and path.is_file():
+        path = root / name
+        above = path.relative_to(root).parents
+        if name and path.is_file() and not any(is_environment(root / folder) for folder in above):
             yield path
+
+
+@pytest.mark.parametrize("mark", ENVIRONMENT_MARKS)
+def test_an_environment_in_the_checkout_is_not_ours(mark: str, tmp_path: Path) -> None:
+    """Of any name: what pip writes there names the machine."""
+    try:
+        subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no git")
+    for name in ("ours.py", "env 3.11/ours.txt", f"a/env 3.11/{mark}/x", "a/env 3.11/lib/site-packages/theirs.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert [path.name for path in tracked_files(tmp_path)] == ["ours.txt", "ours.py"]
 
 
 def test_no_text_names_somebodys_machine() -> None:
     """Paths of the machine where a file was written mean nothing elsewhere."""
     found = []
-    for path in tracked_files():
+    for path in tracked_files(ROOT):
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError:

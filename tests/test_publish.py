@@ -15,7 +15,7 @@ import pytest
 
 from rer_numba import locks, publish, store
 from rer_numba.errors import RepositoryFileError
-from tests.process import ROOT, run_python
+from tests.process import PATIENCE, ROOT, run_python
 from tests.tables_factory import random_tables, same, small_tables
 
 SMALL = small_tables()
@@ -202,25 +202,33 @@ def test_who_has_the_old_file_open_keeps_it(file: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a mapped file cannot be replaced on Windows")
-def test_readers_beside_a_writer(file: Path) -> None:
+def test_readers_beside_a_writer(file: Path, tmp_path: Path) -> None:
     """Whole files only, while another process replaces the file again and again."""
     code = """
-import sys
+import os, sys
 from rer_numba import store
 from tests.test_publish import OTHER, SMALL
-for i in range(40):
+i = 0
+while i < 40 or not os.path.exists(sys.argv[2]):
     store.write((SMALL, OTHER)[i % 2], sys.argv[1], {"number": str(i)})
+    i += 1
 """
-    writer = subprocess.Popen([sys.executable, "-c", code, str(file)], cwd=ROOT)
+    enough = tmp_path / "enough"
+    writer = subprocess.Popen([sys.executable, "-c", code, str(file), str(enough)], cwd=ROOT)
     fingerprints = {store.fingerprint(SMALL), store.fingerprint(OTHER)}
     numbers = set()
-    while writer.poll() is None:
-        opened = store.read(file)
-        assert opened.fingerprint in fingerprints
-        assert store.fingerprint(opened.tables) == opened.fingerprint
-        numbers.add(opened.metadata.get("number"))
-    assert writer.returncode == 0
-    assert len(numbers) > 1
+    try:
+        while writer.poll() is None:
+            opened = store.read(file)
+            assert opened.fingerprint in fingerprints
+            assert store.fingerprint(opened.tables) == opened.fingerprint
+            numbers.add(opened.metadata.get("number"))
+            if len(numbers) == 10:
+                enough.touch()
+    finally:
+        enough.touch()
+    assert writer.wait(PATIENCE) == 0
+    assert len(numbers) >= 10
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a process that dies at once")

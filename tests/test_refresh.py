@@ -21,6 +21,7 @@ from rer_numba.locks import writer_lock
 from rer_numba.paths.settings import PathSettings
 from rer_numba.reader import Reader
 from rer_numba.repository import StaleRepositoryWarning
+from tests.process import PATIENCE, ROOT
 from tests.random_tree import let_settle
 
 
@@ -401,14 +402,16 @@ def test_solves_go_on_while_it_is_refreshed(studio: Studio) -> None:
     assert seen <= {str(version) for version in range(2, 12)}
 
 
-def test_one_of_two_writers_waits(studio: Studio) -> None:
+def test_one_of_two_writers_waits(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     release(studio)
     repository = studio.open(check="frozen")
     done: list[object] = []
+    waits = threading.Event()
+    monkeypatch.setattr("rer_numba.storage.tell_once", lambda text: waits.set())
     with writer_lock(studio.file):
         thread = threading.Thread(target=lambda: done.append(repository.refresh()))
         thread.start()
-        time.sleep(0.3)
+        assert waits.wait(PATIENCE)
         assert not done
     thread.join()
     assert done == [(["lib"], False, True)]
@@ -547,16 +550,21 @@ def test_killed_while_it_refreshes(is_folder: bool, tmp_path: Path) -> None:
     Repository.from_paths([packages]).save(f"{target}{os.sep}" if is_folder else target)
     rng = random.Random(1)
     versions_seen = [whole_version(target)]
-    for _ in range(20):
+    seconds = 0.0
+    while len(versions_seen) <= 20 or versions_seen[-1] <= 5:
         command = [sys.executable, "-m", "tests.refresh_child", str(packages), str(target)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent) as child:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"ready\n"
-            time.sleep(rng.random() * 0.2)
+            if not seconds:  # as long as a refresh takes here and now
+                started = time.monotonic()
+                assert child.stdout.readline()
+                seconds = time.monotonic() - started
+            time.sleep(rng.random() * 2 * seconds)
             child.kill()
         versions_seen.append(whole_version(target))
-    assert versions_seen == sorted(versions_seen)
-    assert versions_seen[-1] > 5
+        assert versions_seen == sorted(versions_seen)
+        assert len(versions_seen) < 500, "it is killed again and again before it has done anything"
     (packages / "three" / "1").mkdir(parents=True)
     (packages / "three" / "1" / "package.py").write_text("timestamp = 1")
     repository = Repository.open(target, check="frozen")

@@ -7,13 +7,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.process import wait_until
 from tests.rez_commands import HOOK, WITH_SOURCES, Studio, write_packages
 
 PACKAGES = {
@@ -57,14 +57,15 @@ def server() -> Iterator[str]:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(100):
+    def answers() -> bool:
         assert process.poll() is None, "memcached has ended"
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
+            with socket.create_connection(("127.0.0.1", port), timeout=10):
+                return True
         except OSError:
-            time.sleep(0.05)
-    raise AssertionError("memcached does not answer")
+            return False
+
+    wait_until(answers, "memcached")
 
 
 @pytest.fixture

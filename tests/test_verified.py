@@ -16,7 +16,7 @@ import pytest
 from rer_numba import checks, store, verified
 from rer_numba.errors import RepositoryCorruptError
 from rer_numba.schema import COLUMNS, Tables
-from tests.process import run_python
+from tests.process import run_python, wait_until
 from tests.tables_factory import same, small_tables
 
 SMALL = small_tables()
@@ -41,13 +41,12 @@ def file(tmp_path: Path) -> Path:
 
 def settle(path: Path) -> None:
     """Wait until a further change of a file would show, as it does a moment after each change."""
-    deadline = time.monotonic() + 10
-    while True:
+
+    def settled() -> bool:
         with path.open("rb") as opened:
-            if verified.identity(opened.fileno()).is_settled():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+            return verified.identity(opened.fileno()).is_settled()
+
+    wait_until(settled, "a tick of the clock")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ What is the same in many rows is made once: a package that is in a thousand resu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ import pyarrow as pa
 from rer_numba import state
 from rer_numba.batch.blocks import Block, ragged
 from rer_numba.batch.results import STATUSES
-from rer_numba.publish import write_out
 
 if TYPE_CHECKING:
     from rer_numba.batch.results import SolveBatch
@@ -50,16 +49,6 @@ def table_of(batch: SolveBatch, texts: bool) -> pa.Table:
         for start in range(0, len(statuses), _ROWS)
     ]
     return pa.concat_tables(chunks).unify_dictionaries() if chunks else SCHEMA.empty_table()
-
-
-def write_table(table: pa.Table, path: str) -> None:
-    """Write an Arrow file; it appears whole or not at all. Raises what `publish.write_out` does."""
-
-    def fill(file: BinaryIO) -> None:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-
-    write_out(path, fill)
 
 
 class Texts:

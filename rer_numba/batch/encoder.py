@@ -13,8 +13,8 @@ from rer_numba.batch.blocks import ALONE, Block
 from rer_numba.batch.plans import MOST_WORDS, NOWHERE, Plan, Word, key_of
 from rer_numba.batch.request import Request
 from rer_numba.errors import SolveLimitError, text_of
-from rer_numba.requests import TimeIsUpError, looking
-from rer_numba.requirements import Requirement, MergedRequest
+from rer_numba.requests import MergedRequest, TimeIsUpError, looking
+from rer_numba.requirements import Requirement
 
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions

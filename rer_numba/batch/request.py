@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
-from rer_numba.options import SolveOptions
+from rer_numba.options import Overrides, SolveOptions
 
 
 class Request:
@@ -27,7 +27,9 @@ class Request:
 
     __slots__ = ("options", "overrides", "requests")
 
-    def __init__(self, requests: Iterable[Any], options: SolveOptions | None = None, **overrides: Any) -> None:
+    def __init__(
+        self, requests: Iterable[Any], options: SolveOptions | None = None, **overrides: Unpack[Overrides]
+    ) -> None:
         self.requests = requests
         self.options = options
         self.overrides = overrides
