@@ -209,12 +209,13 @@ def test_families_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_yaml_that_names_objects_of_python(tmp_path: Path, tag: str) -> None:
     add(tmp_path, "app/1/package.yaml", f"requires: [lib]\nx: {tag} ''\n")
-    add(tmp_path, "app/2/package.yaml", "requires: ['!lib-1', 'lib']\ntools: [bin/python]\n")
+    add(tmp_path, "app/2/package.yaml", "requires: ['!lib-1', 'lib']\ntools: [python/bin, '%s']\n")
+    add(tmp_path, "app/4/package.yaml", "%TAG ! tag:yaml.org,2002:python/\n---\nx: !name:os.environ ''\n")
     add(tmp_path, "app/3/package.py", "requires = ['lib']\n")
     add(tmp_path, "app/3/release.yaml", f"timestamp: 5\nx: {tag} ''\n")
     add(tmp_path, "both.yaml", f"versions: ['1']\nx: {tag} ''\n")
     parts = Repository.from_paths([tmp_path]).broken()
-    assert [part.name for part in parts if part.is_of_process] == ["app-3", "app-1", "both"]
+    assert [part.name for part in parts if part.is_of_process] == ["app-4", "app-3", "app-1", "both"]
 
 
 def test_what_the_evaluator_gets_wrong_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

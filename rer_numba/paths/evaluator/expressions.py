@@ -136,7 +136,7 @@ class Expressions:
 
     def set_name(self, name: str, value: Any) -> None:
         """Assign a variable."""
-        if name.startswith("__"):
+        if name.startswith("__") and name.endswith("__"):
             raise NotEvaluatedError(f"sets {name}, which has a meaning of its own")
         if self._frame is not None:
             self._frame.variables[name] = value
