@@ -231,6 +231,16 @@ def test_what_the_evaluator_gets_wrong_is_not_kept(tmp_path: Path, monkeypatch: 
     assert [(part.name, part.is_of_process) for part in parts] == [("app-1", True), ("both", True)]
 
 
+def test_what_a_filter_hides_is_not_asked(site: Path) -> None:
+    """rez does not load it either, unless a rule is about its release time."""
+    repository = Repository.open(site / ".rer")
+    hidden = repository.solve(["show"], package_filter=[{"excludes": ["show-1"]}])
+    assert (hidden.status, hidden.fallback_reason) == ("error", None)
+    timed = repository.solve(["show"], package_filter=[{"excludes": ["after(show:100)"]}])
+    assert (timed.error_type, bool(timed.fallback_reason)) == ("PackageNotFoundError", True)
+    assert timed.failure_description == hidden.failure_description
+
+
 # --------------------------------------------------------------------------------------------------------- one is asked
 def test_evaluate(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = str(site / "show" / "1" / "package.py")
