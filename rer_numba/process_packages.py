@@ -15,6 +15,7 @@ from rer_numba.packages import BrokenValue, PackageData
 
 if TYPE_CHECKING:
     from rer_numba.paths.settings import PathSettings
+    from rer_numba.snapshot import Solve
 
 REMEDY = f"only rez can do that: {NeedsRezError.remedy}"
 """What to do where rez is not installed, in words that follow the text of a mark."""
@@ -69,6 +70,27 @@ def evaluate_family(
     from rer_numba.rez_bridge.evaluation import evaluated_family
 
     return evaluated_family(location, name, allow_unversioned=settings.allow_unversioned_packages)
+
+
+def unknown_time(marks: frozenset[int], solve: Solve) -> tuple[str, str] | None:
+    """The error of a package whose release time an orderer went by, though only the process that asks knows it.
+
+    All else that a solve looks at in such a package ends it.
+
+    Parameters
+    ----------
+    marks : frozenset of int
+        `Snapshot.marks`.
+    solve : Solve
+        After it ran, with an orderer that goes by release times.
+    """
+    if not marks:
+        return None
+    found = solve.looked_at()
+    column = solve.view.views.package_timestamp_error
+    errors = (column[package] for package in (*found.packages, *found.hidden))
+    row = next((error for error in errors if error in marks), None)
+    return None if row is None else solve.view.reader.error(row)
 
 
 def _without_rez(mark: BrokenValue) -> BrokenValue:

@@ -180,8 +180,9 @@ class Repository:
     ) -> Repository:
         """Read packages from folders as rez does, and encode them.
 
-        Files that only assign literals are read without running them. Those that compute something are run by rez; if
-        it is not installed (the extra ``rez``), solves that touch such a package end in an error that says so.
+        Files that say it all themselves are read without running them. Of those that ask their process (for an
+        environment variable, say) nothing is kept: they are evaluated by rez in each process whose solves come to
+        them. If it is not installed (the extra ``rez``), such a solve ends in an error that says so.
 
         Parameters
         ----------

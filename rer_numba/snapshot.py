@@ -188,8 +188,7 @@ class Snapshot:
                     stale_path = _stale_path(solve, self.guard)
                 unknown = self.unknown_time(solve)
                 if unknown is not None:
-                    kind, text = unknown
-                    return SolveResult("error", failure=text, error_type=kind), stale_path
+                    return SolveResult("error", failure=unknown[1], error_type=unknown[0]), stale_path
                 return _result(solve, *stopped), stale_path
             finally:
                 solve.close()
@@ -199,18 +198,12 @@ class Snapshot:
             return SolveResult("error", failure=str(error), error_type=type(error).__name__), stale_path
 
     def unknown_time(self, solve: Solve) -> tuple[str, str] | None:
-        """The error of a package whose release time an orderer went by, though only the process that asks knows it.
-
-        All else that a solve looks at in such a package ends it.
-        """
-        policy = solve.policy
-        if policy is None or not policy.orders_by_time or not self.marks:
+        """See `rer_numba.process_packages.unknown_time`."""
+        if solve.policy is None or not solve.policy.orders_by_time:
             return None
-        found = solve.looked_at()
-        column = self.views.package_timestamp_error
-        errors = (column[package] for package in (*found.packages, *found.hidden))
-        row = next((error for error in errors if error in self.marks), None)
-        return None if row is None else solve.view.reader.error(row)
+        from rer_numba.process_packages import unknown_time
+
+        return unknown_time(self.marks, solve)
 
     def finish(
         self,

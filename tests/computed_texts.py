@@ -45,6 +45,7 @@ _EARLY = [
     "import os\n    return os.environ.get('HOME')",
 ]  # fmt: skip
 _ODD = [
+    "__x = 'q'\nrequires = [__x]", "__a = a", "__x = 1\n@early()\ndef __y():\n    return __x",
     "import os", "import platform, sys", "import os.path", "import os.path as p", "from os import path",
     "from os.path import join, dirname", "from rez.utils.lint_helper import env, building",
     "from rez.utils.lint_helper import scope", "from rez.utils.lint_helper import early as e",

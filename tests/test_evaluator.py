@@ -97,6 +97,7 @@ READ = [
     ("from rez.utils.lint_helper import env, building\nrequires = ['a'] if env is None else []", ["a"]),
     ("if __name__ == '__main__':\n    requires = ['main']\nelse:\n    requires = ['a']", ["a"]),
     ("requires: list[str] = ['a']", ["a"]),
+    ("__base = 'a'\nrequires = [__base]", ["a"]),
     ("d = {'k': ['a']}\nd['k'] += ['b']\nrequires = d['k']", ["a", "b"]),
     ("requires = sorted({'b', 'a', 'c'})", ["a", "b", "c"]),
     ("a, (b, c) = '1', ('2', '3')\nrequires = [a + b + c]", ["123"]),

@@ -209,12 +209,13 @@ def test_families_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_yaml_that_names_objects_of_python(tmp_path: Path, tag: str) -> None:
     add(tmp_path, "app/1/package.yaml", f"requires: [lib]\nx: {tag} ''\n")
-    add(tmp_path, "app/2/package.yaml", "requires: ['!lib-1', 'lib']\ntools: [bin/python]\n")
+    add(tmp_path, "app/2/package.yaml", "requires: ['!lib-1', 'lib']\ntools: [python/bin, '%s']\n")
+    add(tmp_path, "app/4/package.yaml", "%TAG ! tag:yaml.org,2002:python/\n---\nx: !name:os.environ ''\n")
     add(tmp_path, "app/3/package.py", "requires = ['lib']\n")
     add(tmp_path, "app/3/release.yaml", f"timestamp: 5\nx: {tag} ''\n")
     add(tmp_path, "both.yaml", f"versions: ['1']\nx: {tag} ''\n")
     parts = Repository.from_paths([tmp_path]).broken()
-    assert [part.name for part in parts if part.is_of_process] == ["app-3", "app-1", "both"]
+    assert [part.name for part in parts if part.is_of_process] == ["app-4", "app-3", "app-1", "both"]
 
 
 def test_what_the_evaluator_gets_wrong_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +229,16 @@ def test_what_the_evaluator_gets_wrong_is_not_kept(tmp_path: Path, monkeypatch: 
     add(tmp_path, "both.py", "versions = ['1']\n")
     parts = Repository.from_paths([tmp_path]).broken()
     assert [(part.name, part.is_of_process) for part in parts] == [("app-1", True), ("both", True)]
+
+
+def test_what_a_filter_hides_is_not_asked(site: Path) -> None:
+    """rez does not load it either, unless a rule is about its release time."""
+    repository = Repository.open(site / ".rer")
+    hidden = repository.solve(["show"], package_filter=[{"excludes": ["show-1"]}])
+    assert (hidden.status, hidden.fallback_reason) == ("error", None)
+    timed = repository.solve(["show"], package_filter=[{"excludes": ["after(show:100)"]}])
+    assert (timed.error_type, bool(timed.fallback_reason)) == ("PackageNotFoundError", True)
+    assert timed.failure_description == hidden.failure_description
 
 
 # --------------------------------------------------------------------------------------------------------- one is asked

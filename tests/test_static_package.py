@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rer_numba.paths import static_package
+from rer_numba.paths import static_literals, static_package, static_scopes
 from rer_numba.paths.static_package import NotPlainError, StaticPackage, parse_static_package, read_static_package
 from tests.package_texts import CHAIN, LITERALS, ODD, PLAIN, package_text
 
@@ -147,12 +147,12 @@ def test_bytes_of_all_kinds(tmp_path: Path, source: bytes, plain: bool, end: byt
 def test_what_rez_lends_to_a_file(tmp_path: Path) -> None:
     """The names that must keep their meaning, and those that objects of rez have."""
     given = loaded_by_rez(tmp_path / "names.py", b"found = sorted(globals())")
-    assert {name for name in given["found"] if not name.startswith("__")} == static_package._GIVEN
-    assert set(package_rex_keys) == static_package._REX_FUNCTIONS
+    assert {name for name in given["found"] if not name.startswith("__")} == static_literals.GIVEN
+    assert set(package_rex_keys) == static_literals.REX_FUNCTIONS
     scope = ScopeContext()("name")
     scope.__enter__()
     names = {*dir(scope), *vars(scope), *dir(_Scope())}
-    assert {name for name in names if not name.startswith("_")} <= static_package._OF_SCOPES
+    assert {name for name in names if not name.startswith("_")} <= static_scopes._OF_SCOPES
 
 
 # -------------------------------------------------------------------------------------------------------------- refused

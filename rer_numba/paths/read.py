@@ -13,6 +13,7 @@ Invariants
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from rer_numba.version_order import version_key
 
 _TRIES = 5
 """How often something is read that changes all the time."""
+_PYTHON_IN_YAML = re.compile(rb"![^\s]*(?:python/|%)|^%TAG", re.MULTILINE)
+"""A tag of YAML that names an object of Python, or may: it can be written with escapes, or be short for another one."""
 _OLD_RELEASE_FILES = ("release.yaml", ".metadata", os.path.join(".metadata", "release_time.txt"))
 
 
@@ -319,7 +322,7 @@ def _yaml_kind(source: bytes) -> tuple[str, str]:
 
 def is_yaml_with_python(source: bytes) -> bool:
     """Whether a YAML file may have tags that stand for objects of Python: ``!!python/name:os.environ``."""
-    return b"!" in source and (b"python/" in source or b"%" in source)
+    return _PYTHON_IN_YAML.search(source) is not None
 
 
 def _names_python(path: str) -> bool:

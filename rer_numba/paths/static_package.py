@@ -24,27 +24,24 @@ import warnings
 from typing import Any, NamedTuple
 
 from rer_numba.packages import PackageData
+from rer_numba.paths.static_literals import (
+    REX_FUNCTIONS,
+    SOLVER_KEYS,
+    NotLiteralError,
+    is_literal,
+    is_reserved,
+    is_text,
+    literal,
+)
+from rer_numba.paths.static_scopes import scopes_problem
 from rer_numba.plain_files import MAX_DEFINITION, read_plain
 
-SOLVER_KEYS = frozenset({"name", "version", "requires", "variants", "build_requires", "timestamp"})
-"""What a solve knows of a package."""
-_GIVEN = frozenset({"scope", "early", "late", "include", "ModifyList", "InvalidPackageError"})
-"""What rez lends to a package file: names that mean something else once they are assigned."""
-_REX_FUNCTIONS = frozenset({"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands"})
-"""Functions that rez refuses to bind late."""
-_OF_SCOPES = frozenset(
-    {"clear", "context", "copy", "data", "format", "format_expand", "format_pretty", "fromkeys", "get", "items", "keys"}
-    | {"locals", "name", "pending", "pop", "popitem", "read_only", "setdefault", "to_dict", "update", "values"}
-)
-"""Attributes that the objects made by `scope` have from the start: nothing can be set below them."""
 CONSTANT = "constant"
 """The `NotPlainError.kind` of a file of which rez says the same in every process."""
 RAISES = "raises"
 """The kind of one that rez cannot load, in any process."""
 PROCESS = "process"
 """The kind of one that has to be run in the very process that asks, since it may say something else in each."""
-_DEEPEST = 16
-"""How many names `c.a.b.x = 1` may chain, and how many scopes may nest: Python and rez have limits of their own."""
 _CODING = re.compile(rb"coding[:=][ \t]*([-\w.]+)")
 _PROBLEMS_OF_PYTHON = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 
@@ -219,7 +216,7 @@ def _read_plain(source: bytes, body: list[ast.stmt]) -> dict[str, Any] | None:
     if others:
         _check_text(source)
         _compile(ast.Module(functions, []))
-    if _scopes_problem([statement for statement in others if isinstance(statement, ast.With)]):
+    if scopes_problem([statement for statement in others if isinstance(statement, ast.With)]):
         return None
     return values
 
@@ -234,16 +231,6 @@ def _check_text(source: bytes) -> None:
         raise NotPlainError("has functions and is not written in UTF-8")
 
 
-def _scopes_problem(statements: list[ast.With]) -> str | None:
-    """Say why the scopes of a file are not plain."""
-    scopes = _Scopes()
-    for statement in statements:
-        problem = scopes.problem(statement, ())
-        if problem:
-            return f"line {statement.lineno}: {problem}"
-    return None
-
-
 def _evaluated(source: bytes, body: list[ast.stmt]) -> StaticPackage:
     """Read a file that computes something; raises NotPlainError."""
     from rer_numba.paths.evaluator.reads import reads_of
@@ -254,7 +241,7 @@ def _evaluated(source: bytes, body: list[ast.stmt]) -> StaticPackage:
     evaluation = Evaluation(body)
     try:
         values = evaluation.run()
-        problem = _scopes_problem(evaluation.scopes)
+        problem = scopes_problem(evaluation.scopes)
         solver_values = {key: evaluation.kept(key) for key in (*SOLVER_KEYS, "format_version") if key in values}
     except NotEvaluatedError as error:
         problem = f"line {evaluation.line}: {error}"
@@ -293,20 +280,15 @@ def _read_assignment(statement: ast.Assign, values: dict[str, Any]) -> str | Non
     if type(target) is not ast.Name or len(statement.targets) > 1:
         return "has a statement that computes something"
     key = target.id
-    if _is_reserved(key):
+    if is_reserved(key):
         return f"{key} has a meaning of its own"
     try:
-        values[key] = _literal(statement.value)
-    except _NotLiteralError:
+        values[key] = literal(statement.value)
+    except NotLiteralError:
         return f"{key} is computed"
     if key == "format_version" and not _is_number(values[key]):
         return "format_version is no number"
     return None
-
-
-def _is_reserved(name: str) -> bool:
-    """Whether assigning to a name may change how rez reads the rest of the file."""
-    return name in _GIVEN or name.startswith("__")
 
 
 def _other_problem(statement: ast.stmt, others: list[ast.stmt]) -> str | None:
@@ -326,56 +308,22 @@ def _other_problem(statement: ast.stmt, others: list[ast.stmt]) -> str | None:
             return "has a statement that computes something"
 
 
-class _NotLiteralError(Exception):
-    """An expression may compute something."""
-
-
-def _literal(node: ast.expr) -> Any:
-    """The value of a literal; raises _NotLiteralError.
-
-    Notes
-    -----
-    Stricter than `ast.literal_eval`, and faster. The keys of a dict must be texts, since rez's loader dies of others;
-    the members of a set must be constants, since others may have no hash.
-    """
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.List):
-        return [_literal(item) for item in node.elts]
-    match node:
-        case ast.Tuple(elts=items):
-            return tuple([_literal(item) for item in items])
-        case ast.Dict(keys=keys, values=values):
-            return {_text(key): _literal(value) for key, value in zip(keys, values, strict=True)}
-        case ast.Set(elts=items) if all(isinstance(item, ast.Constant) for item in items):
-            return {_literal(item) for item in items}
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)) if number is not True:
-            return -number
-    raise _NotLiteralError
-
-
-def _text(node: ast.expr | None) -> str:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    raise _NotLiteralError
-
-
 # ----------------------------------------------------------------------------------------------------------- functions
 def _function_problem(function: ast.FunctionDef) -> str | None:
     """Say why a function is not one that rez only keeps the text of."""
     name = function.name
-    if name in SOLVER_KEYS or _is_reserved(name):
+    if name in SOLVER_KEYS or is_reserved(name):
         return f"{name} is computed by a function"
     for decorator in function.decorator_list:
         kind = _decorator_kind(decorator)
-        if kind is None or (kind == "late" and name in _REX_FUNCTIONS):
+        if kind is None or (kind == "late" and name in REX_FUNCTIONS):
             return f"{name} has a decorator that computes something"
     arguments = function.args
-    if not all(_is_literal(default) for default in (*arguments.defaults, *arguments.kw_defaults) if default):
+    if not all(is_literal(default) for default in (*arguments.defaults, *arguments.kw_defaults) if default):
         return f"{name} has computed defaults"
     every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
     annotations = [function.returns, *(argument.annotation for argument in every if argument)]
-    if getattr(function, "type_params", None) or not all(_is_literal(note) for note in annotations if note):
+    if getattr(function, "type_params", None) or not all(is_literal(note) for note in annotations if note):
         return f"{name} has computed annotations"
     return None
 
@@ -385,81 +333,6 @@ def _decorator_kind(decorator: ast.expr) -> str | None:
     match decorator:
         case ast.Call(func=ast.Name(id="late"), args=[], keywords=[]):
             return "late"
-        case ast.Call(func=ast.Name(id="include"), args=[_, *_] as names, keywords=[]) if all(map(_is_text, names)):
+        case ast.Call(func=ast.Name(id="include"), args=[_, *_] as names, keywords=[]) if all(map(is_text, names)):
             return "include"
     return None
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _is_literal(value: ast.expr) -> bool:
-    try:
-        _literal(value)
-    except _NotLiteralError:
-        return False
-    return True
-
-
-# -------------------------------------------------------------------------------------------------------------- scopes
-class _Scopes:
-    """All `with scope("config") as c:` of a file: plain if they only set literals beside what a solve knows.
-
-    A scope turns what is assigned in it into a dict, and then puts the variables of the file back as they were.
-    `c.a.b = 1` makes the dict `a` on the way; after `c.a = 1`, or where `a` is an attribute of the scope object itself,
-    it is an error. Here `a` must not have been set before in any scope of the file, at any depth.
-    """
-
-    def __init__(self) -> None:
-        self.set: set[str] = set()
-
-    def problem(self, statement: ast.With, variables: tuple[str | None, ...]) -> str | None:
-        """Say why a scope is not plain; `variables` are those of the scopes around it, None for one without."""
-        match statement.items:
-            case [ast.withitem(ast.Call(ast.Name("scope"), [ast.Constant(str(name))], []), None as variable)]:
-                pass
-            case [ast.withitem(ast.Call(ast.Name("scope"), [ast.Constant(str(name))], []), ast.Name(variable))]:
-                pass
-            case _:
-                return "has a statement that computes something"
-        if len(variables) == _DEEPEST:
-            return "has a scope too deep"
-        if name in SOLVER_KEYS or variable in SOLVER_KEYS:
-            return f"{name} is computed by a scope"
-        if _is_reserved(name) or (variable and _is_reserved(variable)):
-            return f"{name} has a meaning of its own"
-        for inner in statement.body:
-            problem = self._statement_problem(inner, (*variables, variable))
-            if problem:
-                return problem
-        return None
-
-    def _statement_problem(self, statement: ast.stmt, variables: tuple[str | None, ...]) -> str | None:
-        match statement:
-            case ast.Pass() | ast.Expr(value=ast.Constant()):
-                return None
-            case ast.With():
-                return self.problem(statement, variables)
-            case ast.Assign(targets=[target], value=value) if _is_literal(value) and self._may_set(target, variables):
-                return None
-        return "has a scope that computes something"
-
-    def _may_set(self, target: ast.expr, variables: tuple[str | None, ...]) -> bool:
-        """Note what is set; False if it may be an error."""
-        names: list[str] = []
-        while isinstance(target, ast.Attribute):
-            names.append(target.attr)
-            target = target.value
-        if not isinstance(target, ast.Name) or len(names) > _DEEPEST:
-            return False
-        if not names:
-            self.set.add(target.id)
-            return target.id not in variables and not _is_reserved(target.id)
-        last, *passed = names
-        if target.id not in variables or last.startswith("__"):
-            return False
-        if any(name.startswith("_") or name in _OF_SCOPES or name in self.set for name in passed):
-            return False
-        self.set.add(last)
-        return True

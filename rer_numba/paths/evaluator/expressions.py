@@ -22,9 +22,8 @@ from rer_numba.paths.evaluator.values import (
     Special,
     This,
 )
+from rer_numba.paths.static_literals import GIVEN
 
-LENT = ("scope", "early", "late", "include", "ModifyList", "InvalidPackageError")
-"""What rez lends to a package file."""
 _BUILD_TIME = frozenset({"building", "testing", "build_variant_index", "build_variant_requires"})
 """What an early function finds in addition: it says whether a build is going on."""
 _OF_SITES = frozenset({"_", "copyright", "credits", "exit", "license", "quit"})
@@ -63,7 +62,7 @@ class Expressions:
     """
 
     def __init__(self) -> None:
-        self.globals: dict[str, Any] = {name: Lent(name) for name in LENT}
+        self.globals: dict[str, Any] = {name: Lent(name) for name in GIVEN}
         self.early: dict[str, Any] | None = None
         self.budget = Budget()
         self._frame: Frame | None = None
@@ -137,12 +136,12 @@ class Expressions:
 
     def set_name(self, name: str, value: Any) -> None:
         """Assign a variable."""
-        if name.startswith("__"):
+        if name.startswith("__") and name.endswith("__"):
             raise NotEvaluatedError(f"sets {name}, which has a meaning of its own")
         if self._frame is not None:
             self._frame.variables[name] = value
             return
-        if name in LENT:
+        if name in GIVEN:
             raise NotEvaluatedError(f"sets {name}, which has a meaning of its own")
         self.globals[name] = value
 

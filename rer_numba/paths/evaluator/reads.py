@@ -6,14 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from rer_numba.paths.evaluator.modules import STANDARD
+from rer_numba.paths.static_literals import REX_FUNCTIONS
 
 _BUILTINS = frozenset(
     {"__file__", "__import__", "compile", "eval", "exec", "globals", "input", "open", "print", "vars"}
 )
 """Names of builtins that reach outside of the file."""
-_NOT_RUN = frozenset(
-    {"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands", "preprocess"}
-)
+_NOT_RUN = REX_FUNCTIONS | {"preprocess"}
 """Functions that do not run when a file is loaded."""
 _MOST = 4
 """How many things are named."""

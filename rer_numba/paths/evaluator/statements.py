@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from rer_numba.paths.evaluator.expressions import LENT, Expressions, Frame, names_set_by, set_item
+from rer_numba.paths.evaluator.expressions import Expressions, Frame, names_set_by, set_item
 from rer_numba.paths.evaluator.methods import items_of
 from rer_numba.paths.evaluator.modules import module, taken_from
 from rer_numba.paths.evaluator.operations import binary, checked, run
@@ -24,9 +24,8 @@ from rer_numba.paths.evaluator.values import (
     This,
     size_of,
 )
+from rer_numba.paths.static_literals import GIVEN, REX_FUNCTIONS
 
-_REX_FUNCTIONS = frozenset({"pre_commands", "commands", "post_commands", "pre_build_commands", "pre_test_commands"})
-"""Functions that rez refuses to bind late."""
 _CALLABLE = (
     ast.Module, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If, ast.Import,
     ast.ImportFrom, ast.alias, ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.BoolOp, ast.BinOp, ast.UnaryOp,
@@ -198,7 +197,7 @@ class Evaluation(Expressions):
 
     def _bind(self, name: str, value: object) -> None:
         """Bind what was imported, which may be one of the names that rez lends: then it is gone."""
-        if name in LENT and self._frame is None:
+        if name in GIVEN and self._frame is None:
             self.globals[name] = value
         else:
             self.set_name(name, value)
@@ -217,9 +216,9 @@ class Evaluation(Expressions):
             name: self.value(one) for name, one in zip(names, arguments.kw_defaults, strict=True) if one is not None
         }
         self.functions.append(node)
-        if node.name in LENT:
+        if node.name in GIVEN:
             raise NotEvaluatedError(f"sets {node.name}, which has a meaning of its own")
-        if kind == "late" and node.name in _REX_FUNCTIONS:
+        if kind == "late" and node.name in REX_FUNCTIONS:
             raise FileRaisesError(f"{node.name} cannot be a late function")
         self.set_name(node.name, Function(node, defaults, keywords, kind))
 
@@ -290,7 +289,7 @@ class Evaluation(Expressions):
 
     def _processed(self) -> dict[str, Any]:
         """Evaluate early functions, in the order of the variables."""
-        self._data = {name: value for name, value in self.globals.items() if name not in LENT}
+        self._data = {name: value for name, value in self.globals.items() if name not in GIVEN}
         for scope in self.scopes:
             call = scope.items[0].context_expr
             if any(isinstance(part, ast.Constant) and part.value in self._data for part in ast.walk(call)):
