@@ -83,6 +83,7 @@ class Site:
         self._repositories = [package_repository_manager.get_repository(path) for path in self.paths]
         self._watches = [Watch(path, place) for path, place in zip(self.paths, self._repositories, strict=True)]
         published = published_for(list(map(_location, self._repositories)), settings)
+        self._origins = [one.repository.views.origin for one in published]
         places = self._distinct_repositories()
         open_paths = {number for number, _ in places}.difference(*(one.answers for one in published))
         self._finder = RezFinder(places, open_paths, settings)
@@ -113,8 +114,13 @@ class Site:
         return list(found.values())
 
     def is_current(self) -> bool:
-        """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
+        """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path.
+
+        A published file that somebody has written over, instead of replacing it, is opened again.
+        """
         if not all(watch.is_current() for watch in self._watches):
+            return False
+        if any(origin is not None and origin.was_overwritten() for origin in self._origins):
             return False
         others = {number for number, place in self._finder.repositories if place.name() != "filesystem"}
         return not others or all(
