@@ -33,6 +33,7 @@ from rer_numba.user_cache import (
     folder_problem,
     make_folder,
     renew_date,
+    set_mode,
     unsafe,
 )
 from rer_numba.views import Longest, Views, empty, typed
@@ -140,6 +141,7 @@ def write(name: str, views: Views, entries: Mapping[str, Any]) -> bool:
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
         with open(handle, "wb") as file:
+            set_mode(handle, 0o600)
             _fill(file, views, entries)
         os.replace(temporary, path)  # not flushed to the disk: half a file has another checksum
     except OSError:

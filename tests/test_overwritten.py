@@ -180,3 +180,28 @@ def test_a_process_survives(tmp_path: Path) -> None:
     done = run_python("-c", code, tmp_path / "site.rer", tmp_path / "other.rer")
     assert done.returncode == 0, (done.returncode, done.stderr)
     assert done.stdout.split() == ["error", "PackageFamilyNotFoundError", "solved"]
+
+
+def test_behind_rez(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon opens what was written over again, and reads the packages while half of it is there."""
+    pytest.importorskip("rez")
+    from rer_numba.rez_bridge import sites
+
+    packages, site = tmp_path / "packages", tmp_path / "site.rer"
+    (packages / "app" / "1").mkdir(parents=True)
+    (packages / "app" / "1" / "package.py").write_text("timestamp = 1\n")
+    let_settle(packages)
+    Repository.from_paths([packages]).save(site)
+    monkeypatch.setenv(sites.VARIABLE, str(site))
+    wait_a_tick()
+    first = sites.site_of([str(packages)])
+    assert sites.site_of([str(packages)]) is first
+    data = site.read_bytes()
+    site.write_bytes(data[:1000])
+    wait_a_tick()
+    with pytest.warns(RuntimeWarning, match=r"site\.rer is not used"):
+        second = sites.site_of([str(packages)])
+    assert second is not first and second._origins == []
+    site.write_bytes(data)
+    sites.forget_sites()
+    assert len(sites.site_of([str(packages)])._origins) == 1

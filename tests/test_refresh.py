@@ -167,8 +167,11 @@ def test_what_a_solve_does_not_touch_is_not_looked_at(studio: Studio) -> None:
 def test_looked_at_once(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = studio.open()
     assert versions(repository) == OLD
-    monkeypatch.setattr(os, "stat", lambda *_: pytest.fail("looked at again"))
+    looks: list[str] = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **more: looks.append(str(path)) or stat(path, **more))
     assert versions(repository) == OLD
+    assert not any(path.startswith(str(studio.path)) for path in looks)
 
 
 def test_a_path_that_leads_elsewhere(studio: Studio, tmp_path: Path) -> None:

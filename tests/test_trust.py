@@ -60,18 +60,31 @@ def test_what_is_not_trusted_does_not_run(trust: Any, studio: Studio, monkeypatc
     monkeypatch.setattr("rer_numba.rez_bridge.configured.packages_path_from_rez", lambda: ["/elsewhere"])
     studio.add("app", "2", RUN)
     studio.add("other", "1", "timestamp = 1\n")
-    before = studio.file.read_bytes()
     repository = Repository.open(studio.file, trust=trust)
     result = repository.solve(["app"])
     assert result.error_type == "UntrustedPathError" and not studio.has_run()
-    assert str(studio.path / "app" / "2" / "package.py") in str(result.failure_description)
-    # the rest is read, for this process only
-    assert use(repository, "other") is None and use(repository, "app-1") is None
+    assert str(studio.path) in str(result.failure_description)
+    assert use(repository, "other") is None and use(repository, "lib") is None
+    repository.refresh(force=True)
+    assert use(repository) == "UntrustedPathError" and not studio.has_run()
+
+
+@pytest.mark.parametrize("trust", NOBODY, ids=["none", "elsewhere", "rez"])
+def test_what_was_not_read_is_not_saved(trust: Any, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has to be run to be encoded: others may trust more, so that it is missing is for this process only."""
+    monkeypatch.setattr("rer_numba.rez_bridge.configured.packages_path_from_rez", lambda: ["/elsewhere"])
+    (studio.path / "both.py").write_text("name = 'both'\nversions = ['1']\n")
+    before = studio.file.read_bytes()
+    repository = Repository.open(studio.file, trust=trust)
+    result = repository.solve(["both"])
+    assert result.error_type == "UntrustedPathError"
+    assert str(studio.path / "both.py") in str(result.failure_description)
+    assert use(repository) is None
     assert studio.file.read_bytes() == before
     with pytest.raises(RerError, match="not saved"):
         repository.save(studio.file)
-    done = repository.refresh(force=True)
-    assert not done.saved and not studio.has_run() and studio.file.read_bytes() == before
+    assert not repository.refresh(force=True).saved and studio.file.read_bytes() == before
+    assert use(Repository.open(studio.file), "both") is None
 
 
 @pytest.mark.parametrize("trust", [None, "file", "paths", "above", "link", "rez"])
@@ -115,7 +128,8 @@ def test_frozen_runs_nothing(studio: Studio) -> None:
     # who asks for it has it
     assert use(Repository.open(studio.file, check="frozen", trust="file")) is None and studio.has_run()
     studio.marker.unlink()
-    assert repository.refresh().families == ["lib"] and studio.has_run()
+    assert repository.refresh().families == ["lib"]
+    assert use(repository, "lib") == "UntrustedPathError" and not studio.has_run()
 
 
 def test_paths_that_somebody_has_written_into_the_file(studio: Studio, tmp_path: Path) -> None:

@@ -151,6 +151,11 @@ class PinnedRepository(Pinned):
         super().__init__(repository.views, repository.path_settings, places)
         self.repository = repository
 
+    def is_alive(self) -> bool:
+        """The same; and nobody has written over the file, instead of replacing it."""
+        origin = self.repository.views.origin
+        return super().is_alive() and not (origin is not None and origin.was_overwritten())
+
 
 def pinned(
     path: str, places: Callable[[Repository], Sequence[Any] | None], opened: Callable[[], Repository | None]

@@ -82,6 +82,7 @@ class Site:
         self._repositories = [package_repository_manager.get_repository(path) for path in self.paths]
         self._watches = [Watch(path, place) for path, place in zip(self.paths, self._repositories, strict=True)]
         published = published_for(self._repositories, settings)
+        self._known = [one.known for one in published]
         places = self._distinct_repositories()
         open_paths = {number for number, _ in places}.difference(*(one.answers for one in published))
         self._settings = settings
@@ -112,8 +113,13 @@ class Site:
         return list(found.values())
 
     def is_current(self) -> bool:
-        """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path."""
+        """Return whether rez still remembers what it has read on these paths. Costs some microseconds for each path.
+
+        A published file that somebody has written over, instead of replacing it, is opened again.
+        """
         if self._assembly.is_doubtful or not all(watch.is_current() for watch in self._watches):
+            return False
+        if not all(known.is_alive() for known in self._known):
             return False
         others = {number: place for number, place in self._finder.repositories if place.name() != "filesystem"}
         finder = RezFinder(list(others.items()), others, self._settings)
