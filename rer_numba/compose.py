@@ -90,15 +90,16 @@ def compose(
     taken. A location that no part says anything about has a time of change that nothing has.
     """
     asked = _Asked(
-        locations=tuple(locations or ()),
+        locations=None if locations is None else tuple(locations),
         families=tuple({**dict.fromkeys(families or ()), **dict.fromkeys(closure_of or ())}),
         listed=tuple(listed),
         errors=dict(family_errors or {}),
         unlisted=unlisted_error,
     )
-    composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, locations is not None)
+    everything = families is None and closure_of is None
+    composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, everything=everything)
     composer.note_errors()
-    composer.select(everything=families is None and closure_of is None, closes=closure_of is not None)
+    composer.select(closes=closure_of is not None)
     composer.choose()
     return composer.views()
 
@@ -120,7 +121,7 @@ def _nothing() -> FactsDraft:
 class _Asked(NamedTuple):
     """What `compose` was asked for."""
 
-    locations: tuple[str, ...]
+    locations: tuple[str, ...] | None
     families: tuple[str, ...]
     listed: tuple[str, ...]
     errors: dict[str, Error]
@@ -133,7 +134,7 @@ class _Asked(NamedTuple):
     def size(self, parts: Iterable[Part]) -> tuple[int, int]:
         """How many texts there are, at most, and how many bytes they have, at most."""
         texts = [
-            *self.locations,
+            *(self.locations or ()),
             *self.families,
             *self.listed,
             *self.errors,
@@ -146,12 +147,13 @@ class _Asked(NamedTuple):
 class _Composer:
     """Takes the steps, see `compose`."""
 
-    def __init__(self, parts: list[Part], asked: _Asked, has_sources: bool) -> None:
+    def __init__(self, parts: list[Part], asked: _Asked, *, everything: bool) -> None:
         self._parts = parts
         self._asked = asked
-        self._room = Room(parts, len(asked.locations), asked.size(parts))
+        self._room = Room(parts, len(asked.locations or ()), asked.size(parts), everything=everything)
         self._head = self._room.head
-        self._head[state.HAS_SOURCES] = has_sources
+        self._head[state.SELECTS_ALL] = everything
+        self._head[state.HAS_SOURCES] = asked.locations is not None
         if asked.locations:
             self._room.work("location_text")[:] = array("i", self._numbers(asked.locations))
 
@@ -183,7 +185,7 @@ class _Composer:
             self._head[state.N_ASKED_ERRORS] = len(distinct)
             self._step(state.NOTE_ERRORS)
 
-    def select(self, *, everything: bool, closes: bool) -> None:
+    def select(self, *, closes: bool) -> None:
         """Find out which families are taken."""
         if self._asked.unlisted and self._asked.listed:
             self._numbers(self._asked.listed)
@@ -192,8 +194,7 @@ class _Composer:
             if part.names:
                 self._numbers(part.names)
                 self._room.step(state.ALLOW, number)
-        if everything:
-            self._head[state.SELECTS_ALL] = 1
+        if self._head[state.SELECTS_ALL]:
             self._steps(state.SELECT_ALL)
             return
         self._head[state.CLOSES] = closes

@@ -6,6 +6,7 @@ load them. With ``RER_NUMBA_ENGINE=jit`` they run through Numba's ``@njit``, on 
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -33,6 +34,8 @@ from rer_numba.views import addresses, empty, typed, zeros
 _ITEM_SIZES = {"uint8": 1, "int32": 4, "int64": 8, "uint64": 8}
 _FIRST_SLOTS = 1024
 _ALIGNED = 64
+_SMALL = 1 << 22
+"""Entries of work arrays that may be cleared although few of them are used."""
 
 
 # --------------------------------------------------------------------------------------------------------------- memory
@@ -43,13 +46,17 @@ class _Block:
     ----------
     kinds : iterable of (str, int)
         Type and length of each.
+    is_filled : bool
+        All of it will be written, or nearly.
     """
 
-    def __init__(self, kinds: Iterable[tuple[str, int]]) -> None:
+    def __init__(self, kinds: Iterable[tuple[str, int]], *, is_filled: bool) -> None:
         self._kinds = list(kinds)
         sizes = [length * _ITEM_SIZES[dtype] for dtype, length in self._kinds]
         self._starts = list(accumulate((-(-size // _ALIGNED) * _ALIGNED for size in sizes), initial=0))
         self._memory = zeros("uint8", self._starts[-1] or 1)
+        if is_filled:
+            _use_large_pages(self._memory)
         (base,) = addresses([self._memory])
         self.addresses = [base + start for start in self._starts[:-1]]
 
@@ -64,6 +71,16 @@ class _Block:
     def views(self) -> list[memoryview[int]]:
         """All of them."""
         return list(map(self.view, range(len(self._kinds))))
+
+
+def _use_large_pages(memory: memoryview[int]) -> None:
+    """Ask for pages of 2 MB, where the system has them: 6 MB cost 0.6 ms instead of 3.9 when touched (2026-11)."""
+    pages = memory.obj
+    if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_HUGEPAGE"):
+        try:
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:
+            pass  # a kernel without them
 
 
 def room_sizes(totals: dict[str, int], n_parts: int, n_locations: int, asked: tuple[int, int]) -> dict[str, int]:
@@ -146,6 +163,8 @@ class Room:
     n_locations : int
     asked : (int, int)
         How many texts will be asked for, and how many bytes they have.
+    everything : bool
+        All families of all parts are taken.
 
     Attributes
     ----------
@@ -153,10 +172,12 @@ class Room:
         The scalars of `rer_numba.composing.state`.
     """
 
-    def __init__(self, parts: Sequence[Part], n_locations: int, asked: tuple[int, int]) -> None:
+    def __init__(self, parts: Sequence[Part], n_locations: int, asked: tuple[int, int], *, everything: bool) -> None:
         sizes = room_sizes(place_parts(parts), len(parts), n_locations, asked)
+        kinds = [(field.dtype, _length(field.length, sizes)) for field in WORK]
+        is_small = sum(length for _, length in kinds) <= _SMALL
         self._parts = parts
-        self._work = _Block((field.dtype, _length(field.length, sizes)) for field in WORK)
+        self._work = _Block(kinds, is_filled=everything or is_small)
         self._replaced: dict[str, Ints] = {}
         self._columns: dict[str, memoryview[int]] = {}
         self.head = self.work("head")
@@ -209,7 +230,8 @@ class Room:
             word, _, more = column.length.partition(" + ")
             if word in counts and self._is_wanted(column):
                 lengths[column.name] = counts[word] + int(more or 0)
-        block = _Block((COLUMN_BY_NAME[name].dtype, length) for name, length in lengths.items())
+        kinds = [(COLUMN_BY_NAME[name].dtype, length) for name, length in lengths.items()]
+        block = _Block(kinds, is_filled=True)
         self._columns |= zip(lengths, block.views(), strict=True)
         for name, address in zip(lengths, block.addresses, strict=True):
             self._table[_OUT_PLACES[name]] = address

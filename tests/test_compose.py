@@ -58,7 +58,7 @@ def test_equal_to_linking(first: int) -> None:
         assert differences(tables, expected(parts)) == [], seed
 
 
-@pytest.mark.parametrize("seed", range(0, 100))
+@pytest.mark.parametrize("seed", range(100))
 def test_composed_again_is_the_same(seed: int) -> None:
     parts = random_parts(seed)
     once = parts.composed()
@@ -130,7 +130,7 @@ def dealt(n_paths: int) -> list[Tables]:
 def test_what_is_looked_at_goes_with_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other families of the same tables, ten times as many, add nothing to what the kernels number."""
     made: list[Room] = []
-    monkeypatch.setattr("rer_numba.compose.Room", lambda *arguments: made.append(Room(*arguments)) or made[-1])
+    monkeypatch.setattr("rer_numba.compose.Room", lambda *given, **named: made.append(Room(*given, **named)) or made[-1])
     small = [package for n in range(5) for package in _packages(n)]
     large = [package for n in range(50) for package in _packages(n)]
     for packages in (small, large):

@@ -205,6 +205,7 @@ def gather_candidates(p, q, b, w):
             w.candidate_part[at] = p.about[PART]
             w.candidate_row[at] = package
             w.kept[at] = at
+            w.candidate_place[at] = NONE if p.about[HAS_GIVEN] else np.int64(p.package_given_rank[package])
             w.candidate_given[at] = _given(p, np.int64(package))
             _count_variants(p, q, b, w, np.int64(package), at)
             if w.name_parts[name] > 1:
