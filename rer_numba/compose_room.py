@@ -32,7 +32,8 @@ from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, Column
 from rer_numba.views import addresses, empty, typed, zeros
 
 _ITEM_SIZES = {"uint8": 1, "int32": 4, "int64": 8, "uint64": 8}
-_FIRST_SLOTS = 1024
+FIRST_SLOTS = 1024
+"""Of the tables of texts and errors: a power of two."""
 _ALIGNED = 64
 _SMALL = 1 << 22
 """Entries of work arrays that may be cleared although few of them are used."""
@@ -115,7 +116,7 @@ def room_sizes(totals: dict[str, int], n_parts: int, n_locations: int, asked: tu
 
 def _slots(count: int) -> int:
     """Room for a table that doubles when half of it is full."""
-    return max(_FIRST_SLOTS, 4 << count.bit_length())
+    return max(FIRST_SLOTS, 4 << count.bit_length())
 
 
 def _length(text: str, sizes: Mapping[str, int]) -> int:
@@ -184,7 +185,7 @@ class Room:
         self.head[state.N_PARTS] = len(parts)
         self.head[state.NAME_ROOM] = sizes["name"]
         self.head[state.N_LOCATIONS] = n_locations
-        self.head[state.TEXT_SLOTS] = self.head[state.ERROR_SLOTS] = _FIRST_SLOTS
+        self.head[state.TEXT_SLOTS] = self.head[state.ERROR_SLOTS] = FIRST_SLOTS
         self._table = array("q", bytes(8 * (_FIRST_SET + 2 * _N_SET)))
         self._table[_N_PART:_FIRST_OUT] = array("q", self._work.addresses)
         self._places = [array("q", addresses([*part.columns, *part.plain, *part.building])) for part in parts]
