@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel
+from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.composing.arranging import is_ephemeral
 from rer_numba.composing.select import path_of, row_in
 from rer_numba.composing.sorting import sort_rows
@@ -107,10 +107,7 @@ def _write_given(w, o, family):
 @kernel
 def write_part(p, q, b, w, o, r, s):
     """The kept packages of a part, and their variants."""
-    for row in range(p.about[REQUIREMENTS]):
-        at = p.about[REQUIREMENT_BASE] + row
-        if w.requirement_map[at]:
-            w.requirement_map[at] = w.requirement_new[w.requirement_map[at] - 1]
+    _map_to_final(p, w)
     for name in range(w.head[N_NAMES]):
         if row_in(p, w, name) < 0:
             continue
@@ -142,6 +139,18 @@ def write_part(p, q, b, w, o, r, s):
                 )
             if broken:
                 o.family_flags[family] |= HAS_BROKEN_VARIANT
+
+
+@kernel
+def _map_to_final(p, w):
+    """Put final numbers of requirements in the place of those in which they were met, for the rows of a part."""
+    base = p.about[REQUIREMENT_BASE]
+    for word in range((p.about[REQUIREMENTS] + 63) >> 6):
+        bits = w.requirement_mark[(base >> 6) + word]
+        while bits:
+            at = base + (np.int64(word) << 6) + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            w.requirement_map[at] = w.requirement_new[w.requirement_map[at] - 1]
 
 
 @inlined
