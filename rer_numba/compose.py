@@ -84,6 +84,13 @@ def compose(
     Views
         Read-only, `longest` included.
 
+    Raises
+    ------
+    ValueError
+        A location has no path, or a path no name.
+    RepositoryLimitError
+        The parts have more rows than can be numbered.
+
     Notes
     -----
     Of what tells whether it is still so (see `rer_numba.schema`), the tables have the folders of the families that are
@@ -96,12 +103,23 @@ def compose(
         errors=dict(family_errors or {}),
         unlisted=unlisted_error,
     )
+    _check_paths(parts, locations)
     everything = families is None and closure_of is None
     composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, everything=everything)
     composer.note_errors()
     composer.select(closes=closure_of is not None)
     composer.choose()
     return composer.views()
+
+
+def _check_paths(parts: Iterable[TablesPart | FactsDraft], locations: Sequence[str] | None) -> None:
+    """Kernels believe numbers of paths."""
+    for part in parts:
+        if isinstance(part, TablesPart):
+            if len(part.paths) < len(part.views.location_text):
+                raise ValueError(f"{len(part.views.location_text)} locations, {len(part.paths)} numbers of paths")
+            if locations is not None and any(not 0 <= path < len(locations) for path in part.paths):
+                raise ValueError(f"paths {list(part.paths)} of {len(locations)} locations")
 
 
 def _as_part(part: TablesPart | FactsDraft) -> Part:

@@ -198,6 +198,16 @@ def test_what_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         compose([draft])
 
 
+def test_paths_that_do_not_exist() -> None:
+    """Kernels would believe them."""
+    tables = views_of(link([FactsDraft().facts()], Sources(["/a", "/b"])))
+    with pytest.raises(ValueError, match="2 locations, 1 numbers"):
+        compose([TablesPart(tables, [0])])
+    for paths in ([0, 2], [-1, 0]):
+        with pytest.raises(ValueError, match="of 2 locations"):
+            compose([TablesPart(tables, paths)], locations=["/a", "/b"])
+
+
 def test_a_kernel_that_ends_badly_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled with bounds checks, a kernel that leaves an array ends with a status."""
     monkeypatch.setattr("rer_numba.compose_room._native_run", lambda table: lambda part: -1)
