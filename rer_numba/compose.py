@@ -1,8 +1,8 @@
 """Tables of some families of several tables and of packages read just now, made in compiled code, without numpy.
 
 The columns are those that `rer_numba.link` makes of the same facts, byte for byte. The cost goes with the families that
-are taken: 3 ms for 200 families with 6,000 packages and 60,000 requirements, 20 ms for all of rez's benchmark, where
-`link` takes 200 after importing numpy.
+are taken. From rez's benchmark on three paths: 5 ms for 236 families with 2,636 packages and 52,374 requirements, 15 ms
+for all of it, where `link` takes 200 after importing numpy (processor time, November 2026).
 
 Python takes the steps (`rer_numba.composing.state`), in each of which a kernel does for one part, or for all, what
 needs to be done; between them it makes room, since then the kernels have told how much they need.
@@ -18,7 +18,7 @@ from rer_numba.compose_parts import Part, part_of_draft, part_of_views
 from rer_numba.compose_room import Room
 from rer_numba.composing import state
 from rer_numba.numbered import Error
-from rer_numba.schema import BUILDING, CUT_INF, CUT_SHIFT
+from rer_numba.schema import BUILDING, CUT_INF, CUT_SHIFT, NONE
 from rer_numba.spelling import Spellings
 from rer_numba.views import Longest, Views
 
@@ -52,7 +52,7 @@ class TablesPart(NamedTuple):
     views : Views
         As `link` or `compose` has made them.
     paths : sequence of int
-        Number of the path of each of their locations.
+        Number of the path of each of their locations; NONE for one that nothing is taken from.
     only : collection of str, optional
         Families that are taken from them.
     without : collection of str
@@ -102,23 +102,42 @@ def compose(
     Views
         Read-only, `longest` included.
 
+    Raises
+    ------
+    ValueError
+        A location has no path, or a path no name.
+    RepositoryLimitError
+        The parts have more rows than can be numbered.
+
     Notes
     -----
     Of what tells whether it is still so (see `rer_numba.schema`), the tables have the folders of the families that are
     taken. A location that no part says anything about has a time of change that nothing has.
     """
     asked = _Asked(
-        locations=tuple(locations or ()),
+        locations=None if locations is None else tuple(locations),
         families=tuple({**dict.fromkeys(families or ()), **dict.fromkeys(closure_of or ())}),
         listed=tuple(listed),
         errors=dict(family_errors or {}),
         unlisted=unlisted_error,
     )
-    composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, locations is not None)
+    _check_paths(parts, locations)
+    everything = families is None and closure_of is None
+    composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, everything=everything)
     composer.note_errors()
-    composer.select(everything=families is None and closure_of is None, closes=closure_of is not None)
+    composer.select(closes=closure_of is not None)
     composer.choose()
     return composer.views()
+
+
+def _check_paths(parts: Iterable[TablesPart | DraftPart | FactsDraft], locations: Sequence[str] | None) -> None:
+    """Kernels believe numbers of paths."""
+    for part in parts:
+        if isinstance(part, TablesPart):
+            if len(part.paths) < len(part.views.location_text):
+                raise ValueError(f"{len(part.views.location_text)} locations, {len(part.paths)} numbers of paths")
+            if locations is not None and any(not NONE <= path < len(locations) for path in part.paths):
+                raise ValueError(f"paths {list(part.paths)} of {len(locations)} locations")
 
 
 def _as_part(part: TablesPart | DraftPart | FactsDraft) -> Part:
@@ -140,7 +159,7 @@ def _nothing() -> FactsDraft:
 class _Asked(NamedTuple):
     """What `compose` was asked for."""
 
-    locations: tuple[str, ...]
+    locations: tuple[str, ...] | None
     families: tuple[str, ...]
     listed: tuple[str, ...]
     errors: dict[str, Error]
@@ -153,7 +172,7 @@ class _Asked(NamedTuple):
     def size(self, parts: Iterable[Part]) -> tuple[int, int]:
         """How many texts there are, at most, and how many bytes they have, at most."""
         texts = [
-            *self.locations,
+            *(self.locations or ()),
             *self.families,
             *self.listed,
             *self.errors,
@@ -166,12 +185,13 @@ class _Asked(NamedTuple):
 class _Composer:
     """Takes the steps, see `compose`."""
 
-    def __init__(self, parts: list[Part], asked: _Asked, has_sources: bool) -> None:
+    def __init__(self, parts: list[Part], asked: _Asked, *, everything: bool) -> None:
         self._parts = parts
         self._asked = asked
-        self._room = Room(parts, len(asked.locations), asked.size(parts))
+        self._room = Room(parts, len(asked.locations or ()), asked.size(parts), everything=everything)
         self._head = self._room.head
-        self._head[state.HAS_SOURCES] = has_sources
+        self._head[state.SELECTS_ALL] = everything
+        self._head[state.HAS_SOURCES] = asked.locations is not None
         if asked.locations:
             self._room.work("location_text")[:] = array("i", self._numbers(asked.locations))
 
@@ -203,7 +223,7 @@ class _Composer:
             self._head[state.N_ASKED_ERRORS] = len(distinct)
             self._step(state.NOTE_ERRORS)
 
-    def select(self, *, everything: bool, closes: bool) -> None:
+    def select(self, *, closes: bool) -> None:
         """Find out which families are taken."""
         if self._asked.unlisted and self._asked.listed:
             self._numbers(self._asked.listed)
@@ -212,8 +232,7 @@ class _Composer:
             if part.names:
                 self._numbers(part.names)
                 self._room.step(state.ALLOW, number)
-        if everything:
-            self._head[state.SELECTS_ALL] = 1
+        if self._head[state.SELECTS_ALL]:
             self._steps(state.SELECT_ALL)
             return
         self._head[state.CLOSES] = closes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import inlined, kernel
-from rer_numba.composing.select import find_folders, may_take
+from rer_numba.composing.select import compare_source, find_folders, may_take
 from rer_numba.composing.sorting import sort_rows
 from rer_numba.composing.state import (
     BY_FOLDER,
@@ -37,7 +37,7 @@ def gather_folders(p, w):
     """Add the folders of a part: its locations, and those of the names that are taken."""
     for row in range(p.about[LOCATIONS]):
         path = p.paths[row]
-        if w.location_folder[path] == 0:
+        if path != NONE and w.location_folder[path] == 0:
             w.location_folder[path] = _add_folder(p, w, np.int64(row)) + 1
     if w.head[SELECTS_ALL]:
         for row in range(p.about[LOCATIONS], p.about[FOLDERS]):
@@ -50,7 +50,7 @@ def gather_folders(p, w):
         if may_take(p, w, name):
             text = np.int64(w.name_text[name])
             row = find_folders(p, w, text)
-            while row < p.about[FOLDERS] and source_text_of(p, w, np.int64(p.folder_name_text[row])) == text:
+            while row < p.about[FOLDERS] and compare_source(p, w, np.int64(p.folder_name_text[row]), text) == 0:
                 _put_in_order(w, _add_folder(p, w, row))
                 row += 1
 

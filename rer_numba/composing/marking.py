@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba._jit import kernel, lowest_bit
 from rer_numba.composing.select import mark_version, row_in
 from rer_numba.composing.sorting import is_before, sort_rows
 from rer_numba.composing.state import (
@@ -53,17 +53,8 @@ def mark_part(p, q, b, w):
             if w.candidate_part[at] == p.about[PART]:
                 _mark_package(p, q, b, w, np.int64(name), np.int64(w.candidate_row[at]), k == 0)
     _number_requirements(p, w)
-    for row in range(p.about[RANGES]):
-        if _is_marked(w.range_mark, p.about[RANGE_BASE] + row):
-            for k in range(p.range_offsets[row], p.range_offsets[row + 1]):
-                if p.range_cut[k] != CUT_INF:
-                    mark_version(p, w, p.range_cut[k] >> CUT_SHIFT)
+    _mark_bounds(p, w)
     add_versions(p, w)
-
-
-@inlined
-def _is_marked(marks, at):
-    return (marks[at >> 6] >> np.uint64(at & 63)) & np.uint64(1) != 0
 
 
 @kernel
@@ -154,6 +145,20 @@ def _new_requirement(p, w, row, text):
 
 
 # --- versions
+
+
+@kernel
+def _mark_bounds(p, w):
+    """Note the versions beside the cuts of the ranges that a part uses."""
+    base = p.about[RANGE_BASE]
+    for word in range((p.about[RANGES] + 63) >> 6):
+        bits = w.range_mark[(base >> 6) + word]
+        while bits:
+            row = (np.int64(word) << 6) + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            for k in range(p.range_offsets[row], p.range_offsets[row + 1]):
+                if p.range_cut[k] != CUT_INF:
+                    mark_version(p, w, p.range_cut[k] >> CUT_SHIFT)
 
 
 @kernel

@@ -27,7 +27,7 @@ from rer_numba.composing.state import (
     THESE_NAMES,
     VERSION_BASE,
 )
-from rer_numba.composing.texts import is_text_before, name_of, name_of_text, source_text_of
+from rer_numba.composing.texts import name_of, name_of_text, source_text_of
 from rer_numba.schema import NONE
 
 _PATH_SHIFT = 40
@@ -139,12 +139,28 @@ def find_folders(p, w, text):
     last = p.about[FOLDERS]
     while first < last:
         middle = (first + last) >> 1
-        other = source_text_of(p, w, np.int64(p.folder_name_text[middle]))
-        if is_text_before(w, other, text):
+        if compare_source(p, w, np.int64(p.folder_name_text[middle]), text) < 0:
             first = middle + 1
         else:
             last = middle
     return first
+
+
+@kernel
+def compare_source(p, w, row, text):
+    """-1, 0 or 1: a source text of a part stands before another text, is it, or stands behind it."""
+    start = p.source_text_offsets[row]
+    length = p.source_text_offsets[row + 1] - start
+    other = w.text_start[text]
+    other_length = w.text_start[text + 1] - other
+    for k in range(min(length, other_length)):
+        byte = p.source_text_bytes[start + k]
+        other_byte = w.text_bytes[other + k]
+        if byte != other_byte:
+            return -1 if byte < other_byte else 1
+    if length == other_length:
+        return 0
+    return -1 if length < other_length else 1
 
 
 @kernel
@@ -205,6 +221,7 @@ def gather_candidates(p, q, b, w):
             w.candidate_part[at] = p.about[PART]
             w.candidate_row[at] = package
             w.kept[at] = at
+            w.candidate_place[at] = NONE if p.about[HAS_GIVEN] else np.int64(p.package_given_rank[package])
             w.candidate_given[at] = _given(p, np.int64(package))
             _count_variants(p, q, b, w, np.int64(package), at)
             if w.name_parts[name] > 1:

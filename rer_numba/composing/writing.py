@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel
+from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.composing.arranging import is_ephemeral
 from rer_numba.composing.select import path_of, row_in
 from rer_numba.composing.sorting import sort_rows
@@ -24,6 +24,7 @@ from rer_numba.composing.state import (
     N_VARIANTS,
     PART,
     REQUIREMENT_BASE,
+    REQUIREMENTS,
     VERSION_BASE,
 )
 from rer_numba.composing.texts import error_of, text_of
@@ -89,9 +90,12 @@ def _write_given(w, o, family):
     name = np.int64(w.family_name[family])
     first = np.int64(w.name_first[name])
     n = np.int64(w.name_count[name])
+    is_placed = n > 0 and w.name_parts[name] == 1 and w.candidate_place[first] != NONE
     for k in range(n):
-        w.order[k] = w.kept[first + k]
-        w.candidate_rank[w.order[k]] = k
+        at = np.int64(w.kept[first + k])
+        w.candidate_rank[at] = k
+        # in the order of its only part, which leaves nothing to sort unless it has several paths
+        w.order[w.candidate_place[at] if is_placed else k] = at
     sort_rows(w, np.int64(BY_GIVEN), np.int64(0), n)
     for k in range(n):
         o.package_given_rank[w.family_packages[family] + w.candidate_rank[w.order[k]]] = k
@@ -103,6 +107,7 @@ def _write_given(w, o, family):
 @kernel
 def write_part(p, q, b, w, o, r, s):
     """The kept packages of a part, and their variants."""
+    _map_to_final(p, w)
     for name in range(w.head[N_NAMES]):
         if row_in(p, w, name) < 0:
             continue
@@ -134,6 +139,18 @@ def write_part(p, q, b, w, o, r, s):
                 )
             if broken:
                 o.family_flags[family] |= HAS_BROKEN_VARIANT
+
+
+@kernel
+def _map_to_final(p, w):
+    """Put final numbers of requirements in the place of those in which they were met, for the rows of a part."""
+    base = p.about[REQUIREMENT_BASE]
+    for word in range((p.about[REQUIREMENTS] + 63) >> 6):
+        bits = w.requirement_mark[(base >> 6) + word]
+        while bits:
+            at = base + (np.int64(word) << 6) + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            w.requirement_map[at] = w.requirement_new[w.requirement_map[at] - 1]
 
 
 @inlined
@@ -182,11 +199,11 @@ def _write_set(p, q, w, r, package, variant, value, extraction):
             broken = np.int64(1)
         r.variant_requirement_offsets[variant] = value
         for k in range(q.variant_requirement_offsets[row], q.variant_requirement_offsets[row + 1]):
-            r.variant_requirement[value] = w.requirement_new[w.requirement_map[base + q.variant_requirement[k]] - 1]
+            r.variant_requirement[value] = w.requirement_map[base + q.variant_requirement[k]]
             value += 1
         r.variant_extraction_offsets[variant] = extraction
         for k in range(q.variant_extraction_offsets[row], q.variant_extraction_offsets[row + 1]):
-            r.variant_extraction[extraction] = w.requirement_new[w.requirement_map[base + q.variant_extraction[k]] - 1]
+            r.variant_extraction[extraction] = w.requirement_map[base + q.variant_extraction[k]]
             extraction += 1
         variant += 1
     return broken
