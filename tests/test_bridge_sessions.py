@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from rer_numba.rez_bridge.verify import _normal
 from tests.random_sessions import session
 from tests.rez_commands import ROOT
 from tests.session_child import Action
@@ -22,15 +23,18 @@ BROKEN = re.compile(r'\["(?:ResourceError|PackageMetadataError|PackageDefinition
 PLACE = re.compile(r"ROOT/p\d+/(\w+)/|'name': '(\w+)'|rez_write_")
 
 
-def comparable(action: Action, answer: str) -> str:
+def comparable(action: Action, answer: str) -> Any:
     """What has to be equal: what a resolve says.
 
-    Of several broken versions rez complains of any, in set order; and of a broken file that is gone in one of two ways.
+    In set order are the reductions in a text, and which of several broken versions rez complains of. Of a broken file
+    that is gone it complains in one of two ways.
     """
     if action[0] != "resolve":
-        return ""
-    place = PLACE.search(answer) if BROKEN.fullmatch(answer) else None
-    return f"broken: {place[1] or place[2]}" if place else answer
+        return None
+    if BROKEN.fullmatch(answer):
+        place = PLACE.search(answer)
+        return ("broken", place[1] or place[2]) if place else answer
+    return [_normal(one) if isinstance(one, str) else one for one in json.loads(answer)]
 
 
 def twins(folder: Path, sessions: Mapping[str, Sequence[Action]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -6,7 +6,8 @@ A `Site` stands for a list of package paths. Paths with a published repository a
 
 Invariants
 ----------
-- What a solve touched and `settle` returned False for is what rez would find now, within what rez remembers.
+- What a solve touched and `settle` returned False for is what rez would find now, within what rez remembers, and stays
+  so: see `rer_numba.rez_bridge.memory` and `rer_numba.rez_bridge.pinned`.
 - A site is forgotten when rez forgets what it knows of one of the paths, by `clear_caches` of a repository or of all;
   and when a repository of another type than rez's folders lists something else than it did.
 """
