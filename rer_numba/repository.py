@@ -455,13 +455,11 @@ class Repository:
         Returns
         -------
         SolveResult or None
-            None when it has to be solved by `solve_merged` after all: something has changed, or rez must do it.
+            None when it has to be solved by `solve_merged` after all: something has changed, or it ended in an error,
+            and then rez may have to do it.
         """
-        try:
-            result, stale_path = snapshot.finish(merged, options, self.paths, session, status, seconds)
-        except RerError as error:
-            return _error(error)
-        return None if stale_path is not None or result.error_type == LATE else result
+        result, stale_path = snapshot.finish(merged, options, self.paths, session, status, seconds)
+        return None if stale_path is not None or result.status == "error" else result
 
     def _solve_fresh(
         self, merged: RequirementList, options: SolveOptions, limits: Limits | None, signal: memoryview[int] | None

@@ -96,7 +96,7 @@ def solve_rows(t, w, r):
             return status
         if status == ERROR or not _is_plain(w, status) or (r.call[CHECKS_KNOWN] and not _is_known(w, r)):
             r.call[ENDED] = status
-            r.row_ticks[row] = now(w) - start
+            r.row_ticks[row] += now(w) - start
             return HAND_BACK
         _write_row(w, r, row, status, now(w) - start)
         if w.head[NEEDED_ROOM]:  # it was broken off, and the work arrays are good for nothing

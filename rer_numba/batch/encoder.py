@@ -13,7 +13,7 @@ from rer_numba.batch.blocks import ALONE, Block
 from rer_numba.batch.plans import MOST_WORDS, NOWHERE, Plan, Word, key_of
 from rer_numba.batch.request import Request
 from rer_numba.errors import SolveLimitError, text_of
-from rer_numba.requests import MergedRequest, TimeIsUpError, looking
+from rer_numba.requests import TimeIsUpError, parse_requests
 from rer_numba.requirements import Requirement
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Encoder:
             return block.add_preset(numbers, ALONE)
         if not _took_long(limits) and _stand_apart(asked):
             return block.add(given, asked)
-        merged = MergedRequest(looking([word.requirement for word in asked], look))
+        merged = parse_requests([word.requirement for word in asked], look=look)
         if merged.conflict:
             return block.add_preset(numbers, state.FAILED)
         if _took_long(limits):  # the rest of its time is less than that of other rows

@@ -229,7 +229,10 @@ class Workers:
                     row = int(rows.call[state.ROW])
                     rows.call[state.ROW] = NONE
                     ended = int(rows.call[state.ENDED]) if status == state.HAND_BACK else NONE
-                    if ended == NONE or not self._finish(block, row, session, ended):
+                    if ended == NONE:
+                        self._solve_alone(block, row)
+                    elif ended == state.ERROR or not self._finish(block, row, session, ended):
+                        block.rows.row_ticks[row] = 0  # it was in time, and is solved from the start
                         self._solve_alone(block, row)
                 elif status not in (state.OUT_OF_TIME, state.NEED_ROOM):
                     raise RerError(f"the compiled solver ended with the unknown status {status}")
@@ -285,7 +288,7 @@ class Workers:
         """Finish a row whose solve has ended, and tell whether that could be done.
 
         Compiled code has handed it back with what only Python can say: a text, or whether what it touched is as it was.
-        It needs another solve only when something has changed, or when rez must do it.
+        It needs another solve only when something has changed.
         """
         assert block.plan is not None
         seconds = int(block.rows.row_ticks[row]) / CLOCK.ticks

@@ -46,9 +46,11 @@ def allow_names(p, w):
 
 @inlined
 def may_take(p, w, name):
-    """True when a part may give a name."""
+    """True when a part may give a name; NONE is one that no packages have, and nobody has asked for."""
     if p.about[ALLOWS] == ALL_NAMES:
         return True
+    if name < 0:
+        return p.about[ALLOWS] != THESE_NAMES
     return (w.allowed[p.about[PART] * w.head[NAME_ROOM] + name] == 1) == (p.about[ALLOWS] == THESE_NAMES)
 
 
