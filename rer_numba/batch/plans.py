@@ -132,9 +132,7 @@ class Plan:
         self.reader = self.view.reader
         self.policy: Policy | None = self.view.policy(options)
         policy = self.policy
-        self.goes_alone = policy is not None and (
-            policy.asks_filter or (policy.orders_by_time and snapshot.guard is not None)
-        )
+        self.goes_alone = policy is not None and (policy.asks or (policy.orders_by_time and snapshot.guard is not None))
         self.memory: dict[tuple[Any, ...], tuple[Block, int]] = {}
         self.block: Block | None = None
         self.renew_vocabulary()
