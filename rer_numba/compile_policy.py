@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # a process that has a filter need not import what is made fo
     from rer_numba.orderers.tables import CompiledOrders, RangeOrder
     from rer_numba.state import Work
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 128 << 20
 """Of all policies that are remembered for a repository; the latest one is in any case."""
 _FIRST_PAIRS = 1 << 16
 _PAGE = 4096
@@ -102,27 +102,27 @@ class CompiledPolicy(Policy):
             "package_place": n_packages if self.orders else 0,
             "range_place": len(self._reader.variant_requirement) if self.orders else 0,
             "pair_start": n_packages if self.orders else 0,
-            "pair_count": n_packages if self.orders else 0,
             "pair_order": self._n_pairs if self.orders else 0,
         }
         made = {one.name: zeros(one.dtype, lengths[one.name]) for one in POLICY}
         self._put_unknown(made["family_policy"])
-        self._end_of_pairs = 1  # 0 is no start
-        self.size = sum(view.nbytes for view in made.values() if isinstance(view.obj, bytearray))
+        self._end_of_pairs = 0
         self.arrays = PolicyArrays(**made)
+        # what lies in pages of the system counts when it is touched
+        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in made.items()}
+        self.size = sum(view.nbytes for name, view in made.items() if not self._is_paged[name])
 
     def _put_unknown(self, flags: memoryview[int]) -> None:
         """Note what has to be compiled when a solve comes to it."""
-        unknown = UNORDERED if self.orders else 0
-        named = None
-        if self._filter is not None and self._allow_unversioned:
-            named = self._filter.named_families()
-        if self.filters and named is None:
-            unknown |= UNFILTERED
+        hiding = self._filter.named_families() if self._filter is not None and self._allow_unversioned else None
+        ordered = None if self._orders is None else self._orders.named_families()
+        unknown = UNFILTERED if self.filters and hiding is None else 0
+        unknown |= UNORDERED if self.orders and ordered is None else 0
         if unknown:
             flags[:] = bytes([unknown]) * len(flags)
-        for family in named or ():
-            flags[family] |= UNFILTERED
+        for families, flag in ((hiding, UNFILTERED), (ordered, UNORDERED)):
+            for family in families or ():
+                flags[family] |= flag
 
     # --- when a solve comes to something
 
@@ -177,7 +177,6 @@ class CompiledPolicy(Policy):
             for family, known in found:
                 if flags[family] & unknown:
                     flags[family] = flags[family] & ~unknown | known
-            self.size += 2 * _PAGE * len(found)
 
     # --- filters
 
@@ -225,6 +224,7 @@ class CompiledPolicy(Policy):
         first, last = self._views.family_variant_offsets[family : family + 2]
         start, count = mask_start(first, family), words_for(last - first)
         words[start : start + count] = array("Q", [mask >> 64 * k & _WORD for k in range(count)])
+        self._touch("seen_mask", 8 * count)
 
     def dies_of(self, package: int) -> bool:
         """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""
@@ -284,6 +284,7 @@ class CompiledPolicy(Policy):
             if places is not None:
                 first = self._views.family_package_offsets[family]
                 arrays.package_place[first : first + len(places)] = array("i", places)
+                self._touch("package_place", 4 * len(places))
         self._publish(arrays, [(family, 0 if places is None else REORDERED)], UNORDERED)
 
     def _compile_ranges(self, packages: Iterable[int]) -> None:
@@ -294,7 +295,7 @@ class CompiledPolicy(Policy):
                 if self.arrays.pair_start[package] != NOT_RANKED:
                     continue
                 order = self._orders.range_order(package)
-                if self._end_of_pairs + len(order.square) > self._n_pairs:
+                if self._end_of_pairs + 1 + len(order.square) > self._n_pairs:
                     self._n_pairs = 2 * max(self._n_pairs, len(order.square))
                     self._begin()  # all solves start again; those under way, once they come to something
                 arrays = self.arrays
@@ -306,15 +307,19 @@ class CompiledPolicy(Policy):
         """Write the places of a package, and its square if it has one; returns its `pair_start`."""
         low = self._reader.variant_requirement_offsets[self._views.package_variant_offsets[package]]
         arrays.range_place[low : low + len(order.places)] = array("i", order.places)
-        self.size += 3 * _PAGE
+        self._touch("range_place", 4 * len(order.places))
+        self._touch("pair_start", 4)
         if not order.n_rows:
             return BY_RANK
-        start = self._end_of_pairs
-        self._end_of_pairs += len(order.square)
-        self.size += len(order.square)
-        arrays.pair_order[start : self._end_of_pairs] = array("b", order.square)
-        arrays.pair_count[package] = order.n_rows
-        return start
+        begin = self._end_of_pairs
+        self._end_of_pairs = begin + 1 + len(order.square)
+        arrays.pair_order[begin : self._end_of_pairs] = array("h", [order.n_rows, *order.square])
+        return begin + 1
+
+    def _touch(self, name: str, n_bytes: int) -> None:
+        """Count memory that is written to for the first time, or nearly so."""
+        if self._is_paged[name]:
+            self.size += max(n_bytes, _PAGE)
 
 
 class _Places:

@@ -47,8 +47,12 @@ POLICY: tuple[PolicyArray, ...] = (
         "place of its range in an order of those that the package requires, -1 without a range; or a row of the square",
     ),
     PolicyArray("pair_start", "int32", "package", "0: not compiled yet; -1: by place; else where its square starts"),
-    PolicyArray("pair_count", "int32", "package", "rows of the square: distinct requirements of its variants"),
-    PolicyArray("pair_order", "int8", "pair", "-1 less, 0 equal, 1 greater, 2 neither: a square for each package"),
+    PolicyArray(
+        "pair_order",
+        "int16",
+        "pair",
+        "squares, each behind the number of its rows: -1 less, 0 equal, 1 greater, 2 neither",
+    ),
 )
 
 

@@ -389,7 +389,8 @@ def _write_additional(t, w, package, low, high, start):
 def _order_of(t, w, package, a, b):
     """How two ranges in keys compare: -1 less, 0 equal, 1 greater, 2 neither."""
     if _has_pairs(t, w, package):
-        return np.int64(t.pair_order[t.pair_start[package] + a * t.pair_count[package] + b])
+        start = np.int64(t.pair_start[package])
+        return np.int64(t.pair_order[start + a * t.pair_order[start - 1] + b])
     return np.int64(0) if a == b else np.int64(1) if a > b else np.int64(-1)
 
 

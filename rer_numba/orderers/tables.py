@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from rer_numba.orderers import Leaf, Orderers, PackagesOf
 from rer_numba.orderers.keys import EQUAL, LESS, OrderKeys, first_after
 from rer_numba.orderers.orders import (
+    ALL_PACKAGES,
     CustomOrder,
     NoOrder,
     PackageOrder,
@@ -114,6 +115,7 @@ class CompiledOrders:
         self.reads_times = bool(soft)
         self._has_ranks = any(order.rank for order in soft)
         self._infinity = len(self._views.version_text)
+        self._named = self.named_families()
         self._mains: dict[int, Main] = {}
         self._range_keys: dict[int, RangeKey] = {}
         self._custom_bits: dict[tuple[int, bool], int] = {}
@@ -121,6 +123,11 @@ class CompiledOrders:
 
     def _leaf(self, family: int) -> Leaf:
         return self._orderers.leaf(self._reader.family_name(family))
+
+    def named_families(self) -> set[int] | None:
+        """The families with an order of their own, when all others are tried newest first; else None."""
+        names = {name for order in self._orderers for name in order.packages}
+        return None if ALL_PACKAGES in names else {self._reader.family(name) for name in names} - {NONE}
 
     # --- packages
 
@@ -250,6 +257,9 @@ class CompiledOrders:
         low, high = reader.variant_requirement_offsets[first], reader.variant_requirement_offsets[end]
         entries = reader.variant_requirement[low:high].tolist()
         rows = sorted(set(entries))
+        if self._named is not None and self._named.isdisjoint(map(self._views.requirement_family.__getitem__, rows)):
+            ranges = self._views.requirement_range  # which are numbered in rez's order
+            return RangeOrder([ranges[row] for row in entries], 0, [])
         kinds = {row: self.range_key(row).kinds for row in rows}
         custom = self._custom_rows(rows, kinds)
         if self._is_mixed(range(first, end), kinds):
