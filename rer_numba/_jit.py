@@ -90,6 +90,10 @@ if _DISABLED:
         """The first of some int64 cells, which another thread may write at any time."""
         return int(cells[0])
 
+    def load_published(cells: Any, place: int) -> int:
+        """An entry that another thread writes once what belongs to it has been written."""
+        return int(cells[place])
+
     def take_number(cells: Any) -> int:
         """The first of some int64 cells, which is then one more."""
         taken = int(cells[0])
@@ -165,6 +169,18 @@ else:
             return builder.load_atomic(_address_of(context, builder, cells, args[0]), "monotonic", 8)
 
         return types.int64(cells), codegen
+
+    @intrinsic
+    def load_published(typingctx: Any, cells: Any, place: Any) -> Any:
+        """An entry that another thread writes once what belongs to it has been written: that is read afterwards."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = builder.gep(_address_of(context, builder, cells, args[0]), [args[1]])
+            loaded = builder.load_atomic(at, "acquire", cells.dtype.bitwidth // 8)
+            widen = builder.sext if cells.dtype.signed else builder.zext
+            return widen(loaded, ir.IntType(64))
+
+        return types.int64(cells, types.int64), codegen
 
     @intrinsic
     def take_number(typingctx: Any, cells: Any) -> Any:

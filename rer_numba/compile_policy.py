@@ -1,51 +1,236 @@
-"""Options to policies: filters and orderers become masks and places for one repository."""
+"""Options to policies: filters and orderers become masks and places, for what solves of one repository come to.
+
+Nothing is compiled ahead. The arrays of a policy are memory that costs nothing until it is touched. A solve that comes
+to a family, or to a package, stops with NEED_POLICY, `CompiledPolicy.compile` writes what the options say about it, and
+the solve goes on. So a policy costs what its solves reach, whatever the size of the repository.
+"""
 
 from __future__ import annotations
 
 import marshal
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rer_numba import schema
+from rer_numba import state
 from rer_numba.errors import UnreadablePackageError
-from rer_numba.filters import as_package_filter
-from rer_numba.filters.compiled import CompiledFilter, compile_filter
-from rer_numba.filters.time import with_timestamp
 from rer_numba.forking import Lock
-from rer_numba.masks import FamilyMasks
-from rer_numba.orderers import SoftTimestampOrder, as_package_orderers
-from rer_numba.orderers.pairs import NOT_MIXED
-from rer_numba.orderers.tables import OrderTables, tabulate
-from rer_numba.policy import Policy
+from rer_numba.policy import Places, Policy, mask_start
+from rer_numba.policy_arrays import (
+    ABSENT,
+    ASKS,
+    BY_RANK,
+    HIDES,
+    NOT_RANKED,
+    POLICY,
+    REORDERED,
+    UNFILTERED,
+    UNORDERED,
+    PolicyArrays,
+)
 from rer_numba.reader import Reader
-from rer_numba.views import family_of_package
+from rer_numba.schema import words_for
+from rer_numba.state import FAMILY_ORDER, FAMILY_ORDERS, PACKAGE_ORDER, REQUEST_FILTERS, ROUND_FILTERS
+from rer_numba.views import Views, family_of_package, zeros
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a process that has a filter need not import what is made for orderers, nor the other way round
+    from rer_numba.filters import AnyFilter
+    from rer_numba.filters.compiled import CompiledFilter, Names
     from rer_numba.options import SolveOptions
-    from rer_numba.schema import IntArray, Tables
+    from rer_numba.orderers import Orderers
+    from rer_numba.orderers.tables import CompiledOrders, RangeOrder
+    from rer_numba.state import Work
 
-_KEPT = 64
+MOST_BYTES = 128 << 20
+"""Of all policies that are remembered for a repository; the latest one is in any case."""
+_FIRST_PAIRS = 1 << 16
+_PAGE = 4096
+_WORD = 0xFFFF_FFFF_FFFF_FFFF
 
 
-class FilteringPolicy(Policy):
-    """A policy with a filter."""
+class CompiledPolicy(Policy):
+    """A policy of options. Threads may share it.
 
-    def __init__(self, tables: Tables, compiled: CompiledFilter) -> None:
-        super().__init__(tables)
-        self._tables = tables
-        self._compiled = compiled
-        self._asking = Lock()  # a rule may solve something itself
+    Parameters
+    ----------
+    views, reader
+        The repository; the reader says whether build_requires count.
+    package_filter : CompiledFilter or None
+    orders : CompiledOrders or None
+    allow_unversioned : bool
+        Packages without a version exist.
+
+    Attributes
+    ----------
+    size : int
+        About how many bytes of memory it takes.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        reader: Reader,
+        package_filter: CompiledFilter | None,
+        orders: CompiledOrders | None,
+        allow_unversioned: bool = True,
+    ) -> None:
+        super().__init__(views)
+        self._reader = reader
+        self._filter = package_filter
+        self._orders = orders
+        self._allow_unversioned = allow_unversioned
+        self.filters = package_filter is not None or not allow_unversioned
+        self.orders = orders is not None
+        self.asks = (package_filter is not None and package_filter.asks) or (orders is not None and orders.asks)
+        self.orders_by_time = orders is not None and orders.reads_times
+        self._compiling = Lock()  # a rule may solve something itself
+        self._n_pairs = _FIRST_PAIRS
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make arrays in which nothing is compiled."""
+        views = self._views
+        n_words = (len(views.variant_package) >> 6) + len(views.family_text)
+        n_packages = len(views.package_version_rank)
+        asks = self._filter is not None and self._filter.may_ask
+        lengths = {
+            "family_policy": len(views.family_text),
+            "seen_mask": n_words if self.filters else 0,
+            "unasked_mask": n_words if asks else 0,
+            "package_place": n_packages if self.orders else 0,
+            "range_place": len(self._reader.variant_requirement) if self.orders else 0,
+            "pair_start": n_packages if self.orders else 0,
+            "pair_order": self._n_pairs if self.orders else 0,
+        }
+        made = {one.name: zeros(one.dtype, lengths[one.name]) for one in POLICY}
+        self._put_unknown(made["family_policy"])
+        self._end_of_pairs = 0
+        self.arrays = PolicyArrays(**made)
+        # what lies in pages of the system counts when it is touched
+        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in made.items()}
+        self.size = sum(view.nbytes for name, view in made.items() if not self._is_paged[name])
+
+    def _put_unknown(self, flags: memoryview[int]) -> None:
+        """Note what has to be compiled when a solve comes to it."""
+        hiding = self._filter.named_families() if self._filter is not None and self._allow_unversioned else None
+        ordered = None if self._orders is None else self._orders.named_families()
+        unknown = UNFILTERED if self.filters and hiding is None else 0
+        unknown |= UNORDERED if self.orders and ordered is None else 0
+        if unknown:
+            flags[:] = bytes([unknown]) * len(flags)
+        for families, flag in ((hiding, UNFILTERED), (ordered, UNORDERED)):
+            for family in families or ():
+                flags[family] |= flag
+
+    # --- when a solve comes to something
+
+    def compile(self, work: Work) -> bool:
+        """Compile what the kernel came to.
+
+        Parameters
+        ----------
+        work : Work
+            As the kernel left it with NEED_POLICY.
+
+        Returns
+        -------
+        bool
+            The solve can go on from there; else it has to start again.
+
+        Raises
+        ------
+        Exception
+            Whatever an orderer of somebody else's class raises.
+        """
+        what, number = work.head[state.WANTED], work.head[state.WANTED_ID]
+        if what == REQUEST_FILTERS:
+            families = work.request_family[: work.head[state.N_REQUESTS]].tolist()
+            self._compile_filters(family for family in families if family < len(self._views.family_text))
+        elif what == ROUND_FILTERS:
+            self._compile_filters(work.accumulator_family[: work.head[state.N_ACCUMULATORS]].tolist())
+        elif what == FAMILY_ORDER:
+            self._compile_order(number)
+        elif what == PACKAGE_ORDER:
+            self._compile_ranges([number])
+        elif what == FAMILY_ORDERS:
+            self._compile_order(number)
+            self._compile_ranges(range(*self._views.family_package_offsets[number : number + 2]))
+        return what not in (REQUEST_FILTERS, FAMILY_ORDERS)
+
+    def _compile_filters(self, families: Iterable[int]) -> None:
+        with self._compiling:
+            arrays = self.arrays
+            unknown = [family for family in families if arrays.family_policy[family] & UNFILTERED]
+            found = [(family, self._compile_filter(arrays, family)) for family in unknown]
+        self._publish(arrays, found, UNFILTERED)
+
+    def _publish(self, arrays: PolicyArrays, found: Sequence[tuple[int, int]], unknown: int) -> None:
+        """Replace, for families, what was unknown by what is known.
+
+        A solve in another thread may look at any moment. What the flags are about was written under the lock, and comes
+        before them in its eyes too when they are written under the lock again.
+        """
+        with self._compiling:
+            flags = arrays.family_policy
+            for family, known in found:
+                if flags[family] & unknown:
+                    flags[family] = flags[family] & ~unknown | known
+
+    # --- filters
+
+    def _compile_filter(self, arrays: PolicyArrays, family: int) -> int:
+        """Write the masks of a family; returns its flags."""
+        views = self._views
+        first, last = views.family_package_offsets[family : family + 2]
+        hidden, undecided = (0, 0) if self._filter is None else self._filter.of_family(family)
+        flags = 0
+        if not self._allow_unversioned:
+            unversioned = self._unversioned(first, last)
+            hidden |= unversioned
+            flags |= ABSENT if unversioned == (1 << (last - first)) - 1 else 0
+        undecided &= ~hidden
+        if hidden or undecided:
+            flags |= HIDES
+            self._put_mask(arrays.seen_mask, family, ~self._variants_of(family, hidden))
+        if undecided:
+            flags |= ASKS
+            self._put_mask(arrays.unasked_mask, family, self._variants_of(family, undecided))
+        return flags
+
+    def _unversioned(self, first: int, last: int) -> int:
+        """The mask of the packages without a version, which has rank 0."""
+        ranks = self._views.package_version_rank[first:last].tolist()
+        return sum(1 << place for place, rank in enumerate(ranks) if not rank)
+
+    def _variants_of(self, family: int, packages: int) -> int:
+        """The mask over the variants of a family, of a mask over its packages."""
+        views = self._views
+        first, last = views.family_package_offsets[family : family + 2]
+        offsets = views.package_variant_offsets[first : last + 1].tolist()
+        if offsets[-1] - offsets[0] == last - first:
+            return packages  # each has one variant
+        variants = 0
+        while packages:
+            low = packages & -packages
+            place = low.bit_length() - 1
+            begin, end = offsets[place] - offsets[0], offsets[place + 1] - offsets[0]
+            variants |= (1 << end) - (1 << begin)
+            packages ^= low
+        return variants
+
+    def _put_mask(self, words: memoryview[int], family: int, mask: int) -> None:
+        first, last = self._views.family_variant_offsets[family : family + 2]
+        start, count = mask_start(first, family), words_for(last - first)
+        words[start : start + count] = array("Q", [mask >> 64 * k & _WORD for k in range(count)])
+        self._touch("seen_mask", 8 * count)
 
     def dies_of(self, package: int) -> bool:
         """Tell whether rez meets the error of loading a package when it asks the filter, before it loads it."""
-        return self._compiled.dies_of(package)
+        return self._filter is not None and self._filter.dies_of(package)
 
-
-class AskingPolicy(FilteringPolicy):
-    """A policy whose filter holds somebody's own rules: they are asked for the packages a solve looks at, once each."""
-
-    def ask(self, variants: list[int]) -> None:
+    def ask(self, variants: Sequence[int]) -> None:
         """Let the filter answer for the packages of these variants.
 
         Raises
@@ -55,40 +240,114 @@ class AskingPolicy(FilteringPolicy):
         Exception
             Whatever a rule raises.
         """
-        with self._asking:  # a word of a mask holds many packages, and no rule needs to be called twice at a time
-            self._ask(variants)
+        with self._compiling:  # a word of a mask holds many packages, and no rule needs to be called twice at a time
+            packages = set(map(self._reader.variant_package, variants))
+            for package in sorted(packages, key=self._reader.given_rank):
+                self._ask(package)
 
-    def _ask(self, variants: list[int]) -> None:
-        tables, arrays = self._tables, self.arrays
-        packages = set(tables.variant_package[variants].tolist())
-        for package in sorted(packages, key=lambda package: int(tables.package_given_rank[package])):
-            seen = self._compiled.ask(package)
-            error = self._compiled.loading_error(package) if seen else None
-            if error is not None:  # rez gets no further than this one
-                raise UnreadablePackageError(*error)
-            family = family_of_package(tables, package)
-            first = int(tables.family_variant_offsets[family])
-            start = int(arrays.family_word_offsets[family])
-            for variant in range(*tables.package_variant_offsets[package : package + 2].tolist()):
-                word, bit = start + ((variant - first) >> 6), np.uint64(1 << ((variant - first) & 63))
-                if not seen:
-                    arrays.seen_mask[word] &= ~bit
-                arrays.asked_mask[word] |= bit  # last, since a solve in another thread may look
+    def _ask(self, package: int) -> None:
+        assert self._filter is not None
+        seen = self._filter.ask(package)
+        error = self._filter.loading_error(package) if seen else None
+        if error is not None:  # rez gets no further than this one
+            raise UnreadablePackageError(*error)
+        views, arrays = self._views, self.arrays
+        family = family_of_package(views, package)
+        first = views.family_variant_offsets[family]
+        start = mask_start(first, family)
+        for variant in range(*views.package_variant_offsets[package : package + 2]):
+            word, bit = start + ((variant - first) >> 6), 1 << ((variant - first) & 63)
+            if not seen:
+                arrays.seen_mask[word] &= ~bit & _WORD
+            arrays.unasked_mask[word] &= ~bit & _WORD  # last, since a solve in another thread may look
+
+    # --- orderers
+
+    def places(self) -> Places | None:
+        """Place of each package in the order of preference; None when it is that of the tables."""
+        return _Places(self) if self.orders else None
+
+    def place(self, package: int) -> int:
+        """The place of a package, to be compared with those of its family."""
+        family = family_of_package(self._views, package)
+        self._compile_order(family)
+        return int(self.arrays.package_place[package]) if self.arrays.family_policy[family] & REORDERED else package
+
+    def _compile_order(self, family: int) -> None:
+        """Write the places of the packages of a family."""
+        assert self._orders is not None
+        with self._compiling:
+            if not self.arrays.family_policy[family] & UNORDERED:
+                return
+            places = self._orders.package_places(family)
+            arrays = self.arrays
+            if places is not None:
+                first = self._views.family_package_offsets[family]
+                arrays.package_place[first : first + len(places)] = array("i", places)
+                self._touch("package_place", 4 * len(places))
+        self._publish(arrays, [(family, 0 if places is None else REORDERED)], UNORDERED)
+
+    def _compile_ranges(self, packages: Iterable[int]) -> None:
+        """Write how the ranges compare that the variants of packages require."""
+        assert self._orders is not None
+        for package in packages:
+            with self._compiling:
+                if self.arrays.pair_start[package] != NOT_RANKED:
+                    continue
+                order = self._orders.range_order(package)
+                if self._end_of_pairs + 1 + len(order.square) > self._n_pairs:
+                    self._n_pairs = 2 * max(self._n_pairs, len(order.square))
+                    self._begin()  # all solves start again; those under way, once they come to something
+                arrays = self.arrays
+                start = self._put_ranges(arrays, package, order)
+            with self._compiling:  # again, see `_publish`
+                arrays.pair_start[package] = start
+
+    def _put_ranges(self, arrays: PolicyArrays, package: int, order: RangeOrder) -> int:
+        """Write the places of a package, and its square if it has one; returns its `pair_start`."""
+        low = self._reader.variant_requirement_offsets[self._views.package_variant_offsets[package]]
+        arrays.range_place[low : low + len(order.places)] = array("i", order.places)
+        self._touch("range_place", 4 * len(order.places))
+        self._touch("pair_start", 4)
+        if not order.n_rows:
+            return BY_RANK
+        begin = self._end_of_pairs
+        self._end_of_pairs = begin + 1 + len(order.square)
+        arrays.pair_order[begin : self._end_of_pairs] = array("h", [order.n_rows, *order.square])
+        return begin + 1
+
+    def _touch(self, name: str, n_bytes: int) -> None:
+        """Count memory that is written to for the first time, or nearly so."""
+        if self._is_paged[name]:
+            self.size += max(n_bytes, _PAGE)
+
+
+class _Places:
+    """Places of packages, compiled when they are asked for."""
+
+    def __init__(self, policy: CompiledPolicy) -> None:
+        self._policy = policy
+
+    def __getitem__(self, package: int) -> int:
+        return self._policy.place(package)
 
 
 class Policies:
-    """The policies of a repository, each compiled once.
+    """The policies of a repository. Those used last are remembered, as many as `MOST_BYTES` hold.
 
     Parameters
     ----------
-    tables, reader
+    views, reader
         The repository; the reader says whether build_requires count.
     """
 
-    def __init__(self, tables: Tables, reader: Reader) -> None:
-        self._tables = tables
+    def __init__(self, views: Views, reader: Reader) -> None:
+        self._views = views
         self._reader = reader
-        self._known: dict[Any, Policy] = {}
+        self._names: Names | None = None
+        self._known: OrderedDict[Any, _Remembered] = OrderedDict()
+        self._as_written: dict[bytes, _Remembered] = {}
+        self._n_made = 0
         self._guard = Lock()
 
     def get(self, options: SolveOptions) -> Policy:
@@ -100,17 +359,17 @@ class Policies:
             An orderer or a filter cannot be used; the text names the value.
         """
         as_written = _as_written(options)
-        policy = None if as_written is None else self._known.get(as_written)
-        if policy is None:
-            policy = self._compiled(options)
-            if as_written is not None:
-                self._known[as_written] = policy
-        return policy
+        found = None if as_written is None else self._as_written.get(as_written)
+        if found is None:
+            found = self._find(options, as_written)
+        with suppress(KeyError):  # another thread may have forgotten it by now
+            self._known.move_to_end(found.key)
+        return found.policy
 
-    def _compiled(self, options: SolveOptions) -> Policy:
+    def _find(self, options: SolveOptions, as_written: bytes | None) -> _Remembered:
         """The policy of some options, however they are written."""
-        orderers = as_package_orderers(options.package_orderers)
-        package_filter = with_timestamp(as_package_filter(options.package_filter), options.timestamp)
+        orderers = _orderers_of(options)
+        package_filter = _filter_of(options)
         # objects of somebody's own class have no key: they are told apart by being the same object
         key = (
             (orderers.key() or id(options.package_orderers)) if orderers else None,
@@ -119,28 +378,93 @@ class Policies:
             options.allow_unversioned_packages,
         )
         with self._guard:
-            if key not in self._known:
-                if len(self._known) >= _KEPT:
-                    self._known.clear()
-                policy = self._compile(orderers, package_filter, options.allow_unversioned_packages)
-                # the objects stay with the policy, so that no other object gets their id
-                policy.source = (options.package_orderers, options.package_filter)
-                self._known[key] = policy
-            return self._known[key]
+            found = self._known.get(key)
+            if found is None:
+                self._forget()
+                policy = self._make(orderers, package_filter, options.allow_unversioned_packages)
+                found = self._known[key] = _Remembered(key, policy, options)
+            if as_written is not None:
+                found.as_written.append(as_written)
+                self._as_written[as_written] = found
+            return found
 
-    def _compile(self, orderers: Any, package_filter: Any, allow_unversioned: bool) -> Policy:
-        tables, reader = self._tables, self._reader
-        compiled = compile_filter(package_filter, tables, reader) if package_filter else None
-        if compiled is None:
-            policy = Policy(tables)
-        else:
-            policy = (AskingPolicy if compiled.is_lazy else FilteringPolicy)(tables, compiled)
-        if compiled is not None or not allow_unversioned:
-            _put_filter(policy, tables, compiled, allow_unversioned)
-        if orderers:
-            _put_orders(policy, tables, reader, tabulate(orderers, tables, reader))
-            policy.orders_by_time = any(isinstance(order, SoftTimestampOrder) for order in orderers.leaves())
-        return policy
+    def _make(self, orderers: Orderers | None, package_filter: AnyFilter | None, allow_unversioned: bool) -> Policy:
+        if not package_filter and not orderers and allow_unversioned:
+            return Policy(self._views)
+        compiled = self._compiled_filter(package_filter) if package_filter else None
+        orders = self._compiled_orders(orderers) if orderers else None
+        return CompiledPolicy(self._views, self._reader, compiled, orders, allow_unversioned)
+
+    def _compiled_filter(self, package_filter: AnyFilter) -> CompiledFilter:
+        from rer_numba.filters.compiled import Names, compile_filter
+
+        if self._names is None:
+            self._names = Names(self._views, self._reader)
+        return compile_filter(package_filter, self._views, self._reader, self._names)
+
+    def _compiled_orders(self, orderers: Orderers) -> CompiledOrders:
+        from rer_numba.orderers.tables import CompiledOrders
+
+        return CompiledOrders(orderers, self._views, self._reader)
+
+    def _forget(self) -> None:
+        """Forget those that were not used for longest, as far as there is no room for them."""
+        self._n_made += 1
+        if self._n_made % _COUNT_EVERY:
+            return
+        size = sum(found.size() for found in self._known.values())
+        while size > MOST_BYTES and len(self._known) > 1:
+            _, oldest = self._known.popitem(last=False)
+            size -= oldest.size()
+            for as_written in oldest.as_written:
+                self._as_written.pop(as_written, None)
+
+
+_COUNT_EVERY = 16
+
+
+class _Remembered:
+    """A policy that is remembered, with the forms of the options that it is found by.
+
+    Parameters
+    ----------
+    key : tuple
+    policy : Policy
+    options : SolveOptions
+        Its objects stay with the policy, so that no other object gets their id.
+    """
+
+    def __init__(self, key: tuple[Any, ...], policy: Policy, options: SolveOptions) -> None:
+        self.key = key
+        self.policy = policy
+        self.as_written: list[bytes] = []
+        self._source = (options.package_orderers, options.package_filter)
+
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return _OBJECT + self.policy.size + 3 * sum(map(len, self.as_written))
+
+
+_OBJECT = 4096
+"""Bytes of the objects of a small policy."""
+
+
+def _orderers_of(options: SolveOptions) -> Orderers | None:
+    if options.package_orderers is None:
+        return None
+    from rer_numba.orderers import as_package_orderers
+
+    return as_package_orderers(options.package_orderers)
+
+
+def _filter_of(options: SolveOptions) -> AnyFilter | None:
+    """The filter, with the rule that the time of the solve makes."""
+    if options.package_filter is None and options.timestamp is None:
+        return None
+    from rer_numba.filters import as_package_filter
+    from rer_numba.filters.time import with_timestamp
+
+    return with_timestamp(as_package_filter(options.package_filter), options.timestamp)
 
 
 def _as_written(options: SolveOptions) -> bytes | None:
@@ -151,59 +475,3 @@ def _as_written(options: SolveOptions) -> bytes | None:
         )
     except ValueError:
         return None
-
-
-def _put_filter(policy: Policy, tables: Tables, compiled: CompiledFilter | None, allow_unversioned: bool) -> None:
-    """Write what may be seen."""
-    n_packages = len(tables.package_version_rank)
-    allowed = np.ones(n_packages, bool) if compiled is None else compiled.allowed_packages().copy()
-    if not allow_unversioned:
-        versioned = tables.package_version_rank != 0  # rank 0 is the empty version
-        allowed &= versioned
-        exists = np.logical_or.reduceat(np.append(versioned, False), tables.family_package_offsets[:-1])
-        exists &= np.diff(tables.family_package_offsets) > 0
-        policy.put(family_absent=~exists)
-    offsets, seen = _as_masks(tables, allowed)
-    asked = np.full(len(seen), ~np.uint64(0))
-    if compiled is not None and compiled.is_lazy:
-        _, asked = _as_masks(tables, ~compiled.undecided_packages())
-        policy.asks_filter = True
-    policy.filters = True
-    policy.put(family_word_offsets=offsets, seen_mask=seen, asked_mask=asked)
-
-
-def _as_masks(tables: Tables, packages: IntArray) -> tuple[IntArray, IntArray]:
-    """(where each family's mask starts, masks over variants) of a set of packages."""
-    words = (np.diff(tables.family_variant_offsets) + 63) >> 6
-    masks = FamilyMasks(np.arange(len(words)), words)
-    variants = np.flatnonzero(packages[tables.variant_package])
-    family = np.searchsorted(tables.family_variant_offsets, variants, side="right") - 1
-    masks.set(family, variants - tables.family_variant_offsets[family])
-    return masks.family_offsets, masks.words
-
-
-def _put_orders(policy: Policy, tables: Tables, reader: Reader, orders: OrderTables) -> None:
-    """Write the order of packages and of ranges."""
-    policy.put(
-        family_reordered=orders.family_reordered,
-        package_place=orders.package_place,
-        requirement_rank=orders.requirement_rank,
-    )
-    if not orders.mixed:
-        return
-    offsets = reader.variant_requirement_offsets
-    local = np.zeros(int(offsets[-1]), np.int32)
-    start = np.full(len(tables.package_version_rank), schema.NONE, np.int32)
-    count = np.zeros(len(start), np.int32)
-    squares = []
-    size = 0
-    for package in np.flatnonzero(orders.package_mixed != NOT_MIXED).tolist():
-        rows, square = orders.pairs.pair_table(package)
-        first, last = tables.package_variant_offsets[package : package + 2]
-        low, high = int(offsets[first]), int(offsets[last])
-        local[low:high] = np.searchsorted(rows, reader.variant_requirement[low:high])
-        start[package], count[package] = size, len(rows)
-        squares.append(np.ravel(square))
-        size += square.size
-    policy.orders_pairs = True
-    policy.put(pair_start=start, pair_count=count, pair_local=local, pair_order=np.concatenate(squares))

@@ -148,7 +148,8 @@ class Session:
         self.head[state.MAX_WORDS] = sizes.max_words
         self.head[state.REQUEST_ROOM] = sizes.request
         self.policy = self.engine.default_policy
-        arrays = [*self.engine.columns, *self.policy.arrays, *self.work, *self._rows]
+        self._policy_arrays = self.policy.arrays
+        arrays = [*self.engine.columns, *self._policy_arrays, *self.work, *self._rows]
         self._table = array("q", addresses(arrays))
         self._place = self._table.buffer_info()[0]
 
@@ -173,13 +174,19 @@ class Session:
 
     def _use(self, policy: Policy) -> None:
         """Put a policy's arrays and flags where the kernel finds them."""
-        if policy is not self.policy or policy.orders_pairs:  # the pairs of a policy grow
+        self.policy = policy
+        arrays = policy.arrays
+        if arrays is not self._policy_arrays:
             first = len(self.engine.columns)
-            self._table[first : first + len(policy.arrays)] = array("q", addresses(policy.arrays))
-            self.policy = policy
+            self._table[first : first + len(arrays)] = array("q", addresses(arrays))
+            self._policy_arrays = arrays  # they stay alive, should the policy get larger ones
         self.head[state.FILTERS] = policy.filters
-        self.head[state.ASKS_FILTER] = policy.asks_filter
-        self.head[state.ORDERS_PAIRS] = policy.orders_pairs
+        self.head[state.ORDERS] = policy.orders
+
+    def _compile_policy(self) -> bool:
+        """Let the policy compile what the kernel came to, after NEED_POLICY; tell whether it can go on from there."""
+        goes_on = self.policy.compile(self.work)
+        return goes_on and self.policy.arrays is self._policy_arrays
 
     def run(
         self,
@@ -243,6 +250,9 @@ class Session:
             head[state.STOP_AT_FAIL] = stop_at_fail
             self._use(policy or self.engine.default_policy)
             status = self.engine.solve(self.policy, self.work, self._rows, self._place)
+            if status == state.NEED_POLICY:
+                resume, deadline = self._compile_policy(), head[state.DEADLINE]
+                continue
             if status != state.NEED_ROOM:
                 if head[NEEDED_ROOM] & CALLED_OFF:
                     self._renew()
@@ -293,7 +303,9 @@ class Session:
         head[state.RESUME] = head[state.STOP_AT_STEP] = head[state.STOP_AT_FAIL] = 0
         head[state.INTERSECTION_PRIORITY] = intersection_priority
         head[state.ERROR_ON_MISSING] = error_on_missing
-        status = self.engine.solve(self.policy, self.work, rows, self._place)
+        while (status := self.engine.solve(self.policy, self.work, rows, self._place)) == state.NEED_POLICY:
+            head[state.RESUME] = self._compile_policy()
+            self._use(self.policy)
         if status != state.NEED_ROOM and head[NEEDED_ROOM] & CALLED_OFF:
             self._renew()
         return status

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rer_numba import state
+from rer_numba.policy import Places
 from rer_numba.reader import Reader
 from rer_numba.requests import EncodedRequest
 from rer_numba.requirements import Requirement, VersionedObject, is_valid_package_name
-from rer_numba.schema import NONE, IntArray
+from rer_numba.schema import NONE
 from rer_numba.state import Work
 from rer_numba.version_order import Version
 from rer_numba.versions import VersionRange
@@ -54,12 +55,12 @@ class Explainer:
         As the kernel left them.
     paths : str
         What was searched, for the texts.
-    places : array, optional
+    places : Places, optional
         Place of each package in its family's order of preference, when an orderer made one.
     """
 
     def __init__(
-        self, reader: Reader, request: EncodedRequest, work: Work, paths: str, places: IntArray | None = None
+        self, reader: Reader, request: EncodedRequest, work: Work, paths: str, places: Places | None = None
     ) -> None:
         self.reader = reader
         self.request = request
@@ -279,7 +280,7 @@ class Listing:
     which they were made, up to the one asked for.
     """
 
-    def __init__(self, reader: Reader, work: Work, family: int, places: IntArray | None = None) -> None:
+    def __init__(self, reader: Reader, work: Work, family: int, places: Places | None = None) -> None:
         self.reader = reader
         self.work = work
         self.family = family

@@ -20,7 +20,8 @@ import numpy as np
 
 from rer_numba._jit import inlined, kernel, lowest_bit
 from rer_numba.calling_off import is_called_off
-from rer_numba.lookup import look_up, note_look_up
+from rer_numba.lookup import first_word, lacks_filter, look_up, note_look_up
+from rer_numba.policy_arrays import ASKS, HIDES
 from rer_numba.ranges import (
     intersect_ranges,
     is_any,
@@ -57,7 +58,6 @@ from rer_numba.scopes import (
 from rer_numba.state import (
     ACCUMULATOR_ROOM,
     ACCUMULATOR_WORD_ROOM,
-    ASKS_FILTER,
     BROKEN_VARIANT,
     CONFLICT_RANGE,
     CONTRIBUTION_ROOM,
@@ -81,6 +81,7 @@ from rer_numba.state import (
     N_FAMILIES,
     N_REQUESTS,
     N_SCOPES,
+    NEED_POLICY,
     NEED_ROOM,
     NEEDED_ROOM,
     NO_RANGE,
@@ -91,9 +92,11 @@ from rer_numba.state import (
     REASON_OTHER,
     REASON_SCOPE,
     REQUIRED,
+    ROUND_FILTERS,
     ROUND_START,
     SCOPE_CONFLICT,
     SLICE,
+    WANTED,
     WIDENED,
     WIDENS,
 )
@@ -305,7 +308,7 @@ def _new_accumulator(t, w, other, position, words):
         w.head[WIDENS] = 1
     for k in range(words):
         w.accumulator_word[data + k] = ~(w.word[w.slot_data[slot] + k] if slot != NONE else np.uint64(0))
-    if w.head[ASKS_FILTER] or t.family_flags[other] & (HAS_BROKEN_PACKAGE | BROKEN_FAMILY):
+    if t.family_flags[other] & (HAS_BROKEN_PACKAGE | BROKEN_FAMILY):
         w.head[INEXACT] = 1
     return accumulator
 
@@ -341,31 +344,58 @@ def _something_left(t, w):
 
 @kernel
 def _something_seen(t, w, family, data):
-    """True when the policy does not hide all that is left of a family."""
-    seen = t.family_word_offsets[family]
+    """True when the policy is known not to hide all that is left of a family."""
+    policy = t.family_policy[family]
+    if not policy & HIDES:
+        return True
+    if policy & ASKS and not _has_slice(w, family):
+        return False
+    first = first_word(t, family)
     for k in range(family_words(t, w, family)):
-        if w.accumulator_word[data + k] & t.seen_mask[seen + k]:
+        if w.accumulator_word[data + k] & t.seen_mask[first + k]:
             return True
     return False
+
+
+@inlined
+def _has_slice(w, family):
+    position = scope_of(w, family)
+    return position >= 0 and w.slot_kind[w.scope_slot[position]] == SLICE
 
 
 @kernel
 def _hide(t, w, family, data):
     """Take what the policy hides out of what is left of a family."""
-    seen = t.family_word_offsets[family]
-    for k in range(family_words(t, w, family)):
-        w.accumulator_word[data + k] &= t.seen_mask[seen + k]
+    if t.family_policy[family] & HIDES:
+        first = first_word(t, family)
+        for k in range(family_words(t, w, family)):
+            w.accumulator_word[data + k] &= t.seen_mask[first + k]
+
+
+@kernel
+def _lacks_filters(t, w):
+    """True when it is not compiled yet what the policy hides of the families of the round.
+
+    Whatever the round looks up is among them: a family with packages and without a slice has an accumulator.
+    """
+    for k in range(w.head[N_ACCUMULATORS]):
+        if lacks_filter(t, w, np.int64(w.accumulator_family[k])):
+            return True
+    return False
 
 
 @kernel
 def settle(t, w):
     """Merge the contributions of the round, intersect the scopes with them and add new scopes.
 
-    Returns PENDING; FAILED with the reason; ERROR; NEED_ROOM.
+    Returns PENDING; FAILED with the reason; ERROR; NEED_ROOM; NEED_POLICY, when it has to be called again.
     """
     _forget_accumulators(w)
     if w.head[NEEDED_ROOM]:
         return NEED_ROOM
+    if w.head[FILTERS] and _lacks_filters(t, w):
+        w.head[WANTED] = ROUND_FILTERS
+        return NEED_POLICY
     if not _something_left(t, w):
         return settle_exactly(t, w)
     if w.head[WIDENS]:

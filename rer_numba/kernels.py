@@ -19,7 +19,7 @@ from rer_numba._jit import kernel
 from rer_numba.calling_off import start_clock, verdict_between_steps, why_broken_off
 from rer_numba.extraction import extract, settle
 from rer_numba.finalise import finalise
-from rer_numba.lookup import forget_loads, look_up
+from rer_numba.lookup import forget_loads, lacks_filter, look_up
 from rer_numba.policy_arrays import POLICY, POLICY_DTYPES
 from rer_numba.ranges import mask_of_range
 from rer_numba.reduction import reduce
@@ -35,7 +35,7 @@ from rer_numba.scopes import (
     pop_phase,
     set_bit,
 )
-from rer_numba.splitting import sort_variants, split
+from rer_numba.splitting import sort_all_variants, split, want
 from rer_numba.state import (
     BEFORE_FIRST,
     CONFLICT_RANGE,
@@ -47,13 +47,16 @@ from rer_numba.state import (
     FRESH,
     MAX_WORDS,
     N_CONTRIBUTIONS,
+    N_FAMILIES,
     N_LOCALS,
+    N_PREVIOUS,
     N_REQUESTS,
     N_RESULTS,
     N_SCOPES,
     N_SLOTS,
     N_STACK_SLOTS,
     N_WORDS,
+    NEED_POLICY,
     NEED_ROOM,
     NEEDED_ROOM,
     NO_RANGE,
@@ -66,6 +69,7 @@ from rer_numba.state import (
     REASON_FAMILY,
     REASON_OTHER,
     REASON_SCOPE,
+    REQUEST_FILTERS,
     REQUESTED,
     RESUME,
     ROUND_START,
@@ -77,6 +81,7 @@ from rer_numba.state import (
     STOP_AT_STEP,
     STOPPED,
     TOTAL_REDUCTION,
+    WANTED,
     WORK_DTYPES,
     Rows,
     Work,
@@ -101,11 +106,16 @@ def solve(t, w):
         step came to that `STOP_AT_STEP` asked for; the next call goes on from there if `RESUME` is set. NEED_ROOM:
         `NEEDED_ROOM` says which arrays were too small, and there is nothing to go on from. FAIL_LIMIT, OUT_OF_TIME,
         CANCELLED: ended between two steps, or within a step, which then counts; after that the work arrays must be
-        made anew, as `CALLED_OFF` in `NEEDED_ROOM` tells.
+        made anew, as `CALLED_OFF` in `NEEDED_ROOM` tells. NEED_POLICY: `WANTED` and `WANTED_ID` say what of the policy
+        has to be compiled; then the next call goes on if `RESUME` is set, except for REQUEST_FILTERS and FAMILY_ORDERS.
 
         Needs the request's arrays and the `in` scalars of `head`; `N_CUTS` is the end of the request's cuts.
     """
-    if w.head[RESUME]:
+    w.head[WANTED] = 0
+    settles = w.head[RESUME] != 0 and w.head[PHASE_STATUS] == NEED_POLICY
+    if settles:
+        status = np.int64(PENDING)
+    elif w.head[RESUME]:
         status = _go_on(t, w, np.int64(w.head[PHASE_STATUS]))
     else:
         _begin(t, w)
@@ -116,7 +126,8 @@ def solve(t, w):
     if status == PENDING and w.head[STOP_AT_STEP] == BEFORE_FIRST:
         return _pause(w, PENDING)
     while status == PENDING:
-        status = _step(t, w)
+        status = _step(t, w, settles)
+        settles = False
         if w.head[NEEDED_ROOM]:
             return why_broken_off(w)
         if status == EXHAUSTED or (status == FAILED and w.head[STACK_DEPTH] > 0):
@@ -132,9 +143,12 @@ def solve(t, w):
 
 
 @kernel
-def _step(t, w):
+def _step(t, w, settles):
     """Solve the current phase, and count it. Returns what `_solve_phase` does, STOPPED or CYCLIC."""
-    status = _solve_phase(t, w)
+    status = _solve_phase(t, w, settles)
+    if status == NEED_POLICY:
+        w.head[PHASE_STATUS] = NEED_POLICY
+        return status
     if status != ERROR:  # rez counts a step when it returns
         w.head[NUM_SOLVES] += 1
     if status == SOLVED:
@@ -144,19 +158,24 @@ def _step(t, w):
     elif status == FAILED:
         w.head[NUM_FAILS] += 1
         if w.head[NUM_FAILS] == w.head[STOP_AT_FAIL]:
-            if w.head[REASON] == TOTAL_REDUCTION:
-                _sort_all_variants(t, w, np.int64(w.scope_family[w.head[REASON_SCOPE]]))
             status = STOPPED
+            if w.head[REASON] == TOTAL_REDUCTION:
+                if not sort_all_variants(t, w, np.int64(w.scope_family[w.head[REASON_SCOPE]])):
+                    status = NEED_POLICY
     return status
 
 
 @kernel
 def _go_on(t, w, status):
-    """Make the next phase: the better half of one that is exhausted, the one below one that failed."""
-    if status == EXHAUSTED:
-        split(t, w)
-    elif status == FAILED:
+    """Make the next phase: the better half of one that is exhausted, the one below one that failed.
+
+    Returns PENDING, or NEED_POLICY, when it has to be called again.
+    """
+    if status == FAILED:
         pop_phase(t, w)
+    elif status == EXHAUSTED and split(t, w) == NEED_POLICY:
+        w.head[PHASE_STATUS] = EXHAUSTED
+        return NEED_POLICY
     return PENDING
 
 
@@ -201,7 +220,7 @@ def _begin(t, w):
 
 @kernel
 def _first_phase(t, w):
-    """A scope for each request. Returns PENDING, or ERROR for a package that is not there."""
+    """A scope for each request. Returns PENDING; ERROR for a package that is not there; NEED_ROOM; NEED_POLICY."""
     for request in range(w.head[N_REQUESTS]):
         family = np.int64(w.request_family[request])
         flags = w.request_flags[request]
@@ -212,6 +231,8 @@ def _first_phase(t, w):
         elif flags & EPHEMERAL_REQUEST:
             slot = new_ephemeral(w, start, end, request, NONE, FRESH)
         else:
+            if family < w.head[N_FAMILIES] and lacks_filter(t, w, family):
+                return want(w, REQUEST_FILTERS, family)
             reason = look_up(t, w, family, start, end)
             if reason:
                 w.head[REASON] = reason
@@ -242,17 +263,21 @@ def _conflict_slot(t, w, family, request, start, end):
 
 
 @kernel
-def _solve_phase(t, w):
-    """Extract and reduce until nothing changes.
+def _solve_phase(t, w, settles):
+    """Extract and reduce until nothing changes; begin with settling a round that is extracted when `settles` is set.
 
-    Returns SOLVED when each slice is down to one variant, EXHAUSTED when one must be split; FAILED; ERROR; NEED_ROOM.
+    Returns SOLVED when each slice is down to one variant, EXHAUSTED when one must be split; FAILED; ERROR; NEED_ROOM;
+    NEED_POLICY, when the round has to be settled in the next call.
     """
-    w.head[N_CONTRIBUTIONS] = 0
+    if not settles:
+        w.head[N_CONTRIBUTIONS] = 0
     while True:
-        n_previous = w.head[N_SCOPES]
-        clear_set(w, w.widened)
+        if not settles:
+            w.head[N_PREVIOUS] = w.head[N_SCOPES]
+            clear_set(w, w.widened)
         while True:
-            status = extract(t, w)
+            status = np.int64(PENDING) if settles else extract(t, w)
+            settles = False
             if status == PENDING and w.head[N_CONTRIBUTIONS] > w.head[ROUND_START]:
                 status = settle(t, w)
                 if status == PENDING:
@@ -260,6 +285,7 @@ def _solve_phase(t, w):
             if status != PENDING:
                 return status
             break
+        n_previous = w.head[N_PREVIOUS]
         if w.head[N_SCOPES] == n_previous and is_empty(w, w.changed) and is_empty(w, w.widened):
             break
         status = reduce(t, w, n_previous)
@@ -267,13 +293,6 @@ def _solve_phase(t, w):
             return status
         clear_set(w, w.changed)
     return SOLVED if first_of(w, w.unsolved) < 0 else EXHAUSTED
-
-
-@kernel
-def _sort_all_variants(t, w, family):
-    """The reader of a total reduction lists the variants as rez would have sorted them by then."""
-    for package in range(t.family_package_offsets[family], t.family_package_offsets[family + 1]):
-        sort_variants(t, w, family, np.int64(package), np.int64(NONE))
 
 
 def export_ir() -> tuple[str, str]:

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba._jit import inlined, kernel, load_published, lowest_bit
+from rer_numba.policy_arrays import ABSENT, ASKS, HIDES, UNFILTERED
 from rer_numba.ranges import mask_of_range
 from rer_numba.schema import BROKEN_FAMILY, HAS_BROKEN_PACKAGE, NONE
 from rer_numba.scopes import family_words
@@ -44,18 +45,21 @@ _LOAD = list(GROUPS).index("load")
 
 @kernel
 def look_up(t, w, family, start, end):
-    """Write the packages of a family that lie in a range to `work.scratch`. Returns 0, or the reason of an error."""
+    """Write the packages of a family that lie in a range to `work.scratch`. Returns 0, or the reason of an error.
+
+    What the policy hides of the family must be compiled, see `lacks_filter`.
+    """
     if family < w.head[N_FAMILIES] and t.family_flags[family] & BROKEN_FAMILY:
         _note_listing(w, family)
         return UNLISTED_FAMILY
-    if family_words(t, w, family) == 0 or t.family_absent[family]:
+    if family_words(t, w, family) == 0 or t.family_policy[family] & ABSENT:
         _note_listing(w, family)
         return FAMILY_NOT_FOUND
     if not mask_of_range(t, w, family, start, end, np.int64(0)):
         _note_listing(w, family)
         return PACKAGE_NOT_FOUND
     note_look_up(t, w, family, w.scratch, np.int64(0))
-    if w.head[FILTERS]:
+    if t.family_policy[family] & HIDES:
         reason = _filter(t, w, family)
         if reason:
             return reason
@@ -64,15 +68,22 @@ def look_up(t, w, family, start, end):
     return 0
 
 
+@inlined
+def lacks_filter(t, w, family):
+    """True when it is not compiled yet what the policy hides of a family."""
+    return w.head[FILTERS] != 0 and load_published(t.family_policy, family) & UNFILTERED != 0
+
+
 @kernel
 def _filter(t, w, family):
     """Take what the policy hides out of the mask in `work.scratch`. Returns 0, or why nothing can be used."""
-    seen = t.family_word_offsets[family]
+    first = first_word(t, family)
+    asks = t.family_policy[family] & ASKS
     left = False
     for k in range(family_words(t, w, family)):
-        if w.scratch[k] & ~t.asked_mask[seen + k]:
+        if asks and w.scratch[k] & t.unasked_mask[first + k]:
             return UNASKED_FILTER
-        w.scratch[k] &= t.seen_mask[seen + k]
+        w.scratch[k] &= t.seen_mask[first + k]
         left |= w.scratch[k] != 0
     return 0 if left else PACKAGE_NOT_FOUND
 
@@ -96,7 +107,7 @@ def _holds_broken_package(t, w, family):
 
 @inlined
 def first_word(t, family):
-    """The first word of a family in `work.looked_up`. No two families share a word."""
+    """The first word of a family in `work.looked_up`, and in the masks of a policy. No two families share a word."""
     return (np.int64(t.family_variant_offsets[family]) >> 6) + family
 
 

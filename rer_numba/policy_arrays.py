@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+# family_policy
+UNFILTERED = 1
+HIDES = 2
+ASKS = 4
+ABSENT = 8
+UNORDERED = 16
+REORDERED = 32
+
+# pair_start
+NOT_RANKED = 0
+BY_RANK = -1
+
 
 class PolicyArray(NamedTuple):
     """One array of a policy: name, type, what it has one entry for, meaning."""
@@ -16,22 +28,31 @@ class PolicyArray(NamedTuple):
 
 
 POLICY: tuple[PolicyArray, ...] = (
-    PolicyArray("family_word_offsets", "int64", "family + 1", "where the masks of a family start in the next two"),
-    PolicyArray("seen_mask", "uint64", "word", "variants that a solve may see"),
     PolicyArray(
-        "asked_mask",
-        "uint64",
-        "word",
-        "variants for which the filter has answered; all, unless it is asked package by package",
+        "family_policy",
+        "uint8",
+        "family",
+        "1: what is hidden of it is not compiled yet; 2: its masks hide something; 4: the filter has to be asked for "
+        "some of it; 8: none of its packages counts as existing; 16: its order is not compiled yet; 32: its packages "
+        "are not taken newest first",
     ),
-    PolicyArray("family_absent", "uint8", "family", "1 when none of its packages counts as existing"),
-    PolicyArray("family_reordered", "uint8", "family", "1 when its packages are not taken newest first"),
-    PolicyArray("package_place", "int32", "package", "place within its family in the order of preference"),
-    PolicyArray("requirement_rank", "int32", "requirement", "place of its range in the order of ranges; -1 without"),
-    PolicyArray("pair_start", "int32", "package", "where its comparisons start, -1 when the ranks do"),
-    PolicyArray("pair_count", "int32", "package", "how many distinct requirements its variants have"),
-    PolicyArray("pair_order", "int8", "pair", "-1 less, 0 equal, 1 greater, 2 neither: a square for each package"),
-    PolicyArray("pair_local", "int32", "variant_requirement", "row of a variant's requirement in that square"),
+    # masks, which lie as in `looked_up`
+    PolicyArray("seen_mask", "uint64", "variant // 64 + family", "variants that a solve may see, where 2 is set"),
+    PolicyArray("unasked_mask", "uint64", "variant // 64 + family", "variants that the filter must still be asked for"),
+    PolicyArray("package_place", "int32", "package", "place within its family in the order of preference, where 32 is"),
+    PolicyArray(
+        "range_place",
+        "int32",
+        "variant_requirement",
+        "place of its range in an order of those that the package requires, -1 without a range; or a row of the square",
+    ),
+    PolicyArray("pair_start", "int32", "package", "0: not compiled yet; -1: by place; else where its square starts"),
+    PolicyArray(
+        "pair_order",
+        "int16",
+        "pair",
+        "squares, each behind the number of its rows: -1 less, 0 equal, 1 greater, 2 neither",
+    ),
 )
 
 

@@ -36,6 +36,7 @@ from rer_numba.state import (
     N_REQUESTS,
     N_RESULTS,
     N_ROWS,
+    NEED_POLICY,
     NEED_ROOM,
     NEEDED_ROOM,
     NO_ROW_LEFT,
@@ -44,6 +45,7 @@ from rer_numba.state import (
     NUM_SOLVES,
     OUT_OF_TIME,
     REQUEST_ROOM,
+    RESUME,
     ROW,
     SOLVED,
 )
@@ -66,8 +68,9 @@ def solve_rows(t, w, r):
     -------
     int
         NO_ROW_LEFT. Or one of these, with the row in `ROW`, to begin with in the next call: NEED_ROOM, as `solve`
-        does; FOUND_FULL: `found_variant` may be too short for the answer. Or, and the row is not done: HAND_BACK: the
-        caller solves it, or finishes what `ENDED` says; CANCELLED.
+        does; NEED_POLICY, likewise, and the next call goes on within the row if `RESUME` is set; FOUND_FULL:
+        `found_variant` may be too short for the answer. Or, and the row is not done: HAND_BACK: the caller solves it,
+        or finishes what `ENDED` says; CANCELLED.
 
         Needs what `solve` needs, but for the request.
     """
@@ -88,11 +91,14 @@ def solve_rows(t, w, r):
             continue
         if r.call[N_FOUND] + w.room[_SCOPE] > r.call[FOUND_ROOM]:
             return FOUND_FULL
-        if not _put_request(w, r, row):
+        if not w.head[RESUME] and not _put_request(w, r, row):
             return HAND_BACK
         start = now(w)
         status = solve(t, w)
-        if status in (NEED_ROOM, CANCELLED):
+        w.head[RESUME] = 0
+        if status == NEED_POLICY:
+            r.row_ticks[row] += now(w) - start
+        if status in (NEED_ROOM, CANCELLED, NEED_POLICY):
             return status
         if status == ERROR or not _is_plain(w, status) or (r.call[CHECKS_KNOWN] and not _is_known(w, r)):
             r.call[ENDED] = status
@@ -165,5 +171,5 @@ def _write_row(w, r, row, status, ticks):
     r.row_found_count[row] = count
     r.row_num_solves[row] = w.head[NUM_SOLVES]
     r.row_num_fails[row] = w.head[NUM_FAILS]
-    r.row_ticks[row] = ticks
+    r.row_ticks[row] += ticks
     r.row_status[row] = status

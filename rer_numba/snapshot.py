@@ -45,7 +45,7 @@ class _View:
         if self._policies is None:
             from rer_numba.compile_policy import Policies
 
-            self._policies = Policies(tables_of(self.views), self.reader)
+            self._policies = Policies(self.views, self.reader)
         return self._policies.get(options)
 
     def take(self) -> Session:

@@ -10,20 +10,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel, lowest_bit
+from rer_numba._jit import inlined, kernel, load_published, lowest_bit
 from rer_numba.calling_off import is_called_off
+from rer_numba.policy_arrays import NOT_RANKED, REORDERED, UNORDERED
 from rer_numba.schema import CONFLICT, NONE
 from rer_numba.scopes import family_words, first_of, new_slice, push_phase, put_slot, scope_of, set_bit
 from rer_numba.state import (
+    FAMILY_ORDER,
+    FAMILY_ORDERS,
     GROUPS,
     INTERSECTION_PRIORITY,
     KEY_ROOM,
     N_REQUESTS,
+    NEED_POLICY,
     NEEDED_ROOM,
-    ORDERS_PAIRS,
+    ORDERS,
+    PACKAGE_ORDER,
+    PENDING,
     SPLIT_FIRST,
     SPLIT_NEXT,
     STAMP,
+    WANTED,
+    WANTED_ID,
 )
 
 _KEY = list(GROUPS).index("key")
@@ -31,12 +39,19 @@ _KEY = list(GROUPS).index("key")
 
 @kernel
 def split(t, w):
-    """Split the current phase: push the half without the best variants, go on with the half that has them."""
+    """Split the current phase: push the half without the best variants, go on with the half that has them.
+
+    Returns PENDING, or NEED_POLICY before anything has changed.
+    """
     position = first_of(w, w.unsolved)
     family = np.int64(w.scope_family[position])
     slot = np.int64(w.scope_slot[position])
     words = family_words(t, w, family)
+    if lacks_order(t, w, family):
+        return want(w, FAMILY_ORDER, family)
     place, variant_place = _split_point(t, w, family, slot)
+    if w.head[WANTED]:
+        return NEED_POLICY
     _mask_before(t, w, family, slot, place, variant_place)
     data = np.int64(w.slot_data[slot])
     for k in range(words):
@@ -45,6 +60,27 @@ def split(t, w):
     push_phase(w, position, next_slot)
     put_slot(w, position, new_slice(w, w.scratch, np.int64(0), words, slot, SPLIT_FIRST))
     set_bit(w.changed, 0, position)
+    return PENDING
+
+
+@inlined
+def lacks_order(t, w, family):
+    """True when the order of the packages of a family is not compiled yet."""
+    return w.head[ORDERS] != 0 and load_published(t.family_policy, family) & UNORDERED != 0
+
+
+@inlined
+def _lacks_ranks(t, w, package):
+    """True when the order of the ranges that the variants of a package require is not compiled yet."""
+    return w.head[ORDERS] != 0 and load_published(t.pair_start, package) == NOT_RANKED
+
+
+@kernel
+def want(w, what, number):
+    """Note what of the policy has to be compiled. Returns NEED_POLICY."""
+    w.head[WANTED] = what
+    w.head[WANTED_ID] = number
+    return NEED_POLICY
 
 
 @kernel
@@ -104,7 +140,7 @@ def _first_variant(t, w, family, masks, start, data):
 @inlined
 def place_of(t, family, package):
     """Place of a package in the order in which its family is tried."""
-    if t.family_reordered[family]:
+    if t.family_policy[family] & REORDERED:
         return np.int64(t.package_place[package])
     return package - t.family_package_offsets[family]
 
@@ -117,7 +153,7 @@ def _first_package(t, w, family, masks, start):
     while not masks[start + k]:
         k += 1
     package = np.int64(t.variant_package[first_variant + (k << 6) + lowest_bit(masks[start + k])])
-    if not t.family_reordered[family]:
+    if not t.family_policy[family] & REORDERED:
         return package
     while k < family_words(t, w, family):
         bits = masks[start + k]
@@ -136,7 +172,7 @@ def _mask_before(t, w, family, slot, place, variant_place):
     first_variant = np.int64(t.family_variant_offsets[family])
     data = np.int64(w.slot_data[slot])
     unsure = np.int64(0)
-    if not t.family_reordered[family]:
+    if not t.family_policy[family] & REORDERED:
         # newest first: whatever lies below the first bit of the package comes before it
         unsure = t.package_variant_offsets[t.family_package_offsets[family] + place] - first_variant
     for k in range(family_words(t, w, family)):
@@ -153,7 +189,7 @@ def _mask_before(t, w, family, slot, place, variant_place):
             other = place_of(t, family, np.int64(t.variant_package[variant]))
             if other < place or (other == place and w.variant_place[variant] < variant_place):
                 before |= np.uint64(1) << np.uint64(bit)
-            elif other > place and not t.family_reordered[family]:
+            elif other > place and not t.family_policy[family] & REORDERED:
                 break
         w.scratch[k] = before
 
@@ -167,12 +203,16 @@ def sort_variants(t, w, family, package, data):
 
     Where mixed orderers compare by pairs, what comes out depends on which variants there are: then those of the slice
     are sorted, each time, whose mask starts at `data` in `work.word`; all for NONE. The places of others mean nothing.
+    When the order of the ranges is not compiled yet, `WANTED` says so, and no place means anything.
     """
+    first = np.int64(t.package_variant_offsets[package])
+    n = t.package_variant_offsets[package + 1] - first
+    if n > 1 and _lacks_ranks(t, w, package):
+        want(w, PACKAGE_ORDER, package)
+        return
     pairs = _has_pairs(t, w, package)
     if w.package_stamp[package] == w.head[STAMP] and not pairs:
         return
-    first = np.int64(t.package_variant_offsets[package])
-    n = t.package_variant_offsets[package + 1] - first
     w.package_stamp[package] = w.head[STAMP]
     if n > 1:
         _make_keys(t, w, package, first, n)
@@ -184,6 +224,25 @@ def sort_variants(t, w, family, package, data):
             return
     for k in range(n):
         w.variant_place[first + k] = k
+
+
+@kernel
+def sort_all_variants(t, w, family):
+    """Find the places of all variants of a family: whoever reads a total reduction lists them as rez had sorted them.
+
+    Returns False when their order is not compiled yet; `WANTED` says so.
+    """
+    packages = range(t.family_package_offsets[family], t.family_package_offsets[family + 1])
+    lacking = lacks_order(t, w, family)
+    for package in packages:
+        n = t.package_variant_offsets[package + 1] - t.package_variant_offsets[package]
+        lacking |= n > 1 and _lacks_ranks(t, w, np.int64(package))
+    if lacking:
+        want(w, FAMILY_ORDERS, family)
+        return False
+    for package in packages:
+        sort_variants(t, w, family, np.int64(package), np.int64(NONE))
+    return True
 
 
 @inlined
@@ -283,15 +342,15 @@ def _request_of(w, family):
 @inlined
 def _has_pairs(t, w, package):
     """True when the ranges that variants of a package require are compared pair by pair, not by rank."""
-    return w.head[ORDERS_PAIRS] != 0 and t.pair_start[package] != NONE
+    return w.head[ORDERS] != 0 and t.pair_start[package] > 0
 
 
 @inlined
-def _range_of(t, w, package, k):
-    """What stands in a key for the range of entry `k` of `variant_requirement`."""
-    if _has_pairs(t, w, package):
-        return t.pair_local[k]
-    return t.requirement_rank[t.variant_requirement[k]]
+def _range_of(t, w, k):
+    """What stands in a key for the range of entry `k` of `variant_requirement`. Ranges are numbered in rez's order."""
+    if w.head[ORDERS]:
+        return t.range_place[k]
+    return t.requirement_range[t.variant_requirement[k]]
 
 
 @inlined
@@ -308,7 +367,7 @@ def _write_requested(t, w, package, low, high, start):
             w.key[at + 1] = w.key[at - 1]
             at -= 2
         w.key[at] = request
-        w.key[at + 1] = _range_of(t, w, package, k)
+        w.key[at + 1] = _range_of(t, w, k)
         end += 2
     w.key[start] = (end - start) >> 1
     return end
@@ -322,7 +381,7 @@ def _write_additional(t, w, package, low, high, start):
         family = t.requirement_family[requirement]
         if t.requirement_flags[requirement] & CONFLICT or _request_of(w, family) >= 0:
             continue
-        w.key[end] = _range_of(t, w, package, k)
+        w.key[end] = _range_of(t, w, k)
         w.key[end + 1] = t.family_rank[family]
         end += 2
     w.key[start] = (end - start) >> 1
@@ -333,7 +392,8 @@ def _write_additional(t, w, package, low, high, start):
 def _order_of(t, w, package, a, b):
     """How two ranges in keys compare: -1 less, 0 equal, 1 greater, 2 neither."""
     if _has_pairs(t, w, package):
-        return np.int64(t.pair_order[t.pair_start[package] + a * t.pair_count[package] + b])
+        start = np.int64(t.pair_start[package])
+        return np.int64(t.pair_order[start + a * t.pair_order[start - 1] + b])
     return np.int64(0) if a == b else np.int64(1) if a > b else np.int64(-1)
 
 

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     INTERSECTION_PRIORITY,  # in: variant_select_mode
     ERROR_ON_MISSING,  # in: error_on_missing_variant_requires
     FILTERS,  # in: the policy hides something
-    ASKS_FILTER,  # in: its filter is asked package by package
-    ORDERS_PAIRS,  # in: ranges are compared pair by pair, since the policy has no total order of them
+    ORDERS,  # in: the policy prefers something else than the newest
     STOP_AT_FAIL,  # in: stop after that many failed phases, with the state left as it was; 0: never
     STOP_AT_STEP,  # in: pause after that many steps; 0: never; BEFORE_FIRST: when the request has been looked up
     RESUME,  # in: go on from where the last call paused, instead of beginning anew
@@ -82,9 +81,12 @@ if TYPE_CHECKING:
     N_RESULTS,
     WIDENS,  # the current round takes something from a conflict scope
     N_LOADS,
-    PHASE_STATUS,  # what the phase came to after which the solve was paused: PENDING, EXHAUSTED or FAILED
+    PHASE_STATUS,  # what the phase came to when the solve was paused: PENDING, EXHAUSTED, FAILED; NEED_POLICY: a round
+    N_PREVIOUS,  # scopes that there were when the current rounds of extraction began
+    WANTED,  # what of the policy is not compiled yet; 0: nothing
+    WANTED_ID,  # family or package
     HEAD_SIZE,
-) = range(53)
+) = range(55)
 
 BEFORE_FIRST = -1  # of STOP_AT_STEP
 
@@ -102,7 +104,12 @@ BEFORE_FIRST = -1  # of STOP_AT_STEP
     FAIL_LIMIT,  # ended by MAX_FAILS
     OUT_OF_TIME,  # ended by TIME_LIMIT
     CANCELLED,  # ended by END_NOW
-) = range(12)
+    NEED_POLICY,  # WANTED says what of
+) = range(13)
+
+# --- what is wanted of a policy: what it hides, in the families of the request and in those of `accumulator_family`;
+# the order of the packages of a family, of the ranges of a package, of the ranges of all packages of a family
+(REQUEST_FILTERS, ROUND_FILTERS, FAMILY_ORDER, PACKAGE_ORDER, FAMILY_ORDERS) = range(1, 6)
 
 # --- what `signal` says
 (NO_SIGNAL, WATCH_CLOCK, END_NOW) = range(3)

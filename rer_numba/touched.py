@@ -163,9 +163,7 @@ def _hidden(session: Session, packages: list[int]) -> set[int]:
     for package in packages:
         variant = views.package_variant_offsets[package]
         family = bisect_right(views.family_variant_offsets, variant) - 1
-        bit = variant - views.family_variant_offsets[family]
-        word = policy.arrays.seen_mask[policy.arrays.family_word_offsets[family] + (bit >> 6)]
-        if not int(word) >> (bit & 63) & 1:
+        if policy.hides(family, variant):
             found.add(package)
     return found
 

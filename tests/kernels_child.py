@@ -29,6 +29,7 @@ from tests.large_cases import crowded_case, large_case
 from tests.oracle import Answer
 from tests.product import answer_of, as_requests, repository_of
 from tests.random_cases import random_case
+from tests.random_options import random_options_case
 from tests.test_broken_packages import broken_case
 
 TINY = {name: 64 if name == "scope" else 1 for name in state.GROUPS}
@@ -40,7 +41,8 @@ class Task(TypedDict, total=False):
 
     Seeds of random cases, of those with broken packages, with large families and with a crowd; numbers of families
     that a request asks for, and that a package requires; numbers of golden requests; seeds of random cases that are
-    solved as rows of a batch; and another task, to be solved with the smallest work arrays.
+    solved as rows of a batch; of cases with filters, orderers and times; and another task, to be solved with the
+    smallest work arrays.
     """
 
     seeds: list[int]
@@ -51,6 +53,7 @@ class Task(TypedDict, total=False):
     branching: list[int]
     golden: list[int]
     rows: list[int]
+    options: list[int]
     tiny: Task
 
 
@@ -73,6 +76,10 @@ def solve_task(task: Task) -> list[Any]:
     """
     found = [[case.origin, plain(our_answer(case))] for case in cases_of(task)]
     found += [[f"golden {n}", plain(answer)] for n, answer in _solve_golden(task.get("golden", []))]
+    # the second time in the same repository nothing of the policy has to be compiled
+    for case in map(random_options_case, task.get("options", [])):
+        repository = repository_of(case.packages)
+        found += [[case.origin, plain(answer_of(repository, case.requests, **case.options))] for _ in range(2)]
     found += [
         [f"{case.origin} in rows", plain(_solve_in_rows(case))] for case in map(random_case, task.get("rows", []))
     ]

@@ -24,7 +24,7 @@ from rer_numba.orderers import (
     as_package_orderers,
 )
 from rer_numba.orderers.keys import EQUAL, GREATER, LESS, NEITHER
-from rer_numba.orderers.tables import OrderTables
+from rer_numba.orderers.tables import CompiledOrders
 from rer_numba.reader import Reader
 from rer_numba.schema import Tables
 from rer_numba.versions import Version, VersionRange
@@ -157,13 +157,14 @@ def random_tables(rng: random.Random, packages: Packages) -> tuple[Tables, Reade
     return tables, Reader(tables)
 
 
-def in_places(tables: Tables, reader: Reader, found: OrderTables, name: str) -> list[str]:
-    """The versions of a family in the order of `package_place`."""
+def in_places(tables: Tables, reader: Reader, orders: CompiledOrders, name: str) -> list[str]:
+    """The versions of a family in the order of `package_places`."""
     start, end = tables.family_package_offsets[reader.family(name) : reader.family(name) + 2].tolist()
-    by_place = sorted(range(start, end), key=found.package_place.__getitem__)
-    assert sorted(found.package_place[start:end].tolist()) == list(range(end - start))
-    assert bool(found.family_reordered[reader.family(name)]) == (by_place != list(range(start, end)))
-    return [reader.package_version(package) for package in by_place]
+    in_order = list(range(end - start))
+    places = orders.package_places(reader.family(name))
+    assert places is None or (sorted(places) == in_order and places != in_order)
+    by_place = in_order if places is None else sorted(in_order, key=places.__getitem__)
+    return [reader.package_version(start + package) for package in by_place]
 
 
 class ByMinor(rez.package_order.PackageOrder):

@@ -244,7 +244,13 @@ def test_counts_of_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert rez_bridge.stats() == {"native": 4000, "fallback": 4000, "reasons": {"x": 4000}, "differences": 0, "evaluated": 0}
+    assert rez_bridge.stats() == {
+        "native": 4000,
+        "fallback": 4000,
+        "reasons": {"x": 4000},
+        "differences": 0,
+        "evaluated": 0,
+    }
 
 
 # -------------------------------------------------------------------------------------------------------------- verify

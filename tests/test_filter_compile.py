@@ -14,8 +14,7 @@ from rez.version import VersionRange
 
 from rer_numba.encode import encode
 from rer_numba.filters import PackageFilter, as_package_filter
-from rer_numba.filters import compiled as filter_compile
-from rer_numba.filters.compiled import CompiledFilter, compile_filter
+from rer_numba.filters.compiled import CompiledFilter, Names, compile_filter
 from rer_numba.filters.package import FilteredPackage, PackageLoadingError
 from rer_numba.filters.rules import RangeRule, Rule, TimestampRule
 from rer_numba.filters.time import with_timestamp
@@ -23,6 +22,7 @@ from rer_numba.packages import PackageData
 from rer_numba.reader import Reader
 from rer_numba.requirements import Requirement
 from rer_numba.schema import NONE, Tables
+from rer_numba.views import views_of
 from tests.random_filters import Filters, in_both
 from tests.version_texts import outcome, times
 
@@ -34,9 +34,27 @@ def compiled(given: Any, tables: Tables) -> CompiledFilter:
     return compile_filter(as_package_filter(given), tables, Reader(tables))
 
 
-def masks_of(tables: Tables, allowed: np.ndarray[Any, Any]) -> list[int]:
-    spans = zip(tables.family_package_offsets[:-1], tables.family_package_offsets[1:], strict=True)
-    return [sum(1 << bit for bit in range(stop - start) if allowed[start + bit]) for start, stop in spans]
+def of_packages(tables: Tables, masks: list[int]) -> list[bool]:
+    """For each package whether its bit is set in the mask of its family."""
+    counts = np.diff(tables.family_package_offsets).tolist()
+    assert all(mask >> count == 0 for mask, count in zip(masks, counts, strict=True))
+    return [bool(mask >> bit & 1) for mask, count in zip(masks, counts, strict=True) for bit in range(count)]
+
+
+def allowed(filter_: CompiledFilter, tables: Tables) -> list[bool]:
+    """For each package whether a solve may see it, undecided ones included."""
+    hidden = of_packages(tables, [filter_.of_family(family).hidden for family in range(len(tables.family_text))])
+    named = filter_.named_families()
+    if named is not None:
+        offsets = tables.family_package_offsets
+        others = set(range(len(hidden))) - {row for one in named for row in range(offsets[one], offsets[one + 1])}
+        assert not any(hidden[row] for row in others)
+    return [not one for one in hidden]
+
+
+def undecided(filter_: CompiledFilter, tables: Tables) -> list[bool]:
+    """For each package whether only `ask` knows."""
+    return of_packages(tables, [filter_.of_family(family).undecided for family in range(len(tables.family_text))])
 
 
 def one_by_one(filter_: Any, tables: Tables) -> list[bool]:
@@ -53,15 +71,11 @@ def one_by_one(filter_: Any, tables: Tables) -> list[bool]:
 
 def assert_as_one_by_one(filter_: Any, tables: Tables) -> None:
     expected = one_by_one(filter_, tables)
-    reader = Reader(tables)
-    by_family = compile_filter(filter_, tables, reader)
-    masks = [by_family.allowed(family) for family in range(reader.n_families)]
-    at_once = compile_filter(filter_, tables, reader)
-    assert at_once.allowed_packages().tolist() == expected, filter_
-    assert masks == masks_of(tables, at_once.allowed_packages()), filter_
-    assert masks == [at_once.allowed(family) for family in range(reader.n_families)], filter_
-    assert [at_once.ask(row) for row in range(len(expected))] == expected, filter_
-    assert not at_once.is_lazy and not at_once.undecided_packages().any()
+    found = compile_filter(filter_, tables, Reader(tables))
+    for _ in range(2):
+        assert allowed(found, tables) == expected, filter_
+    assert [found.ask(row) for row in range(len(expected))] == expected, filter_
+    assert not found.asks and not any(undecided(found, tables))
 
 
 # --- built-in rules ---------------------------------------------------------------------------------------------------
@@ -74,14 +88,12 @@ def test_random_filters_against_rez() -> None:
             for _ in range(N_FILTERS):
                 pod = filters.list()
                 rez_filter = theirs.PackageFilterList.from_pod(pod)
-                allowed = compile_filter(as_package_filter(pod), both.tables, both.reader).allowed_packages()
-                assert allowed.tolist() == [not rez_filter.excludes(package) for package in both.theirs], pod
+                found = allowed(compile_filter(as_package_filter(pod), both.tables, both.reader), both.tables)
+                assert found == [not rez_filter.excludes(package) for package in both.theirs], pod
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 1 << 17])
-def test_random_filters_one_by_one(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the chunks, by family or at once, with a timestamp or without."""
-    monkeypatch.setattr(filter_compile, "_CHUNK", chunk)
+def test_random_filters_one_by_one() -> None:
+    """With a timestamp or without."""
     for seed in times(25):
         filters = Filters(f"one by one {seed}")
         tables = with_errors(encode(filters.packages(60)), filters)
@@ -127,19 +139,20 @@ def test_rules_without_a_text() -> None:
 @pytest.mark.parametrize("given", [None, [], {}, {"includes": ["foo"]}, {"excludes": []}])
 def test_nothing_is_excluded(given: Any) -> None:
     tables = encode(Filters("nothing").packages(20))
-    assert compiled(given, tables).allowed_packages().all()
+    assert all(allowed(compiled(given, tables), tables))
     assert_as_one_by_one(as_package_filter(given), tables)
 
 
 def test_empty_repository() -> None:
     tables = encode([])
-    assert compiled({"excludes": ["*"]}, tables).allowed_packages().tolist() == []
+    assert allowed(compiled({"excludes": ["*"]}, tables), tables) == []
 
 
 def test_families_without_packages() -> None:
     tables = encode([PackageData("app", "1", ["lib-1", ".feat-1"])])
     filter_ = compiled({"excludes": ["lib", "*"]}, tables)
-    assert [filter_.allowed(family) for family in range(3)] == [0, 0, 0]
+    answers = [tuple(filter_.of_family(family)) for family in range(3)]
+    assert sorted(answers) == [(0, 0), (0, 0), (1, 0)]
 
 
 def test_the_filter_may_change_afterwards() -> None:
@@ -148,13 +161,7 @@ def test_the_filter_may_change_afterwards() -> None:
     assert filter_ is not None
     before = compile_filter(filter_, tables, Reader(tables))
     filter_.add_exclusion("bar")
-    assert before.allowed_packages().tolist() == [True, False] and before.ask(0)
-
-
-def test_answers_are_read_only() -> None:
-    allowed = compiled({"excludes": "foo"}, encode([PackageData("foo", "1")])).allowed_packages()
-    with pytest.raises(ValueError, match="read-only"):
-        allowed[0] = True
+    assert allowed(before, tables) == [True, False] and before.ask(0)
 
 
 class ReadingReader(Reader):
@@ -175,10 +182,11 @@ def test_a_rule_of_one_family_costs_nothing_elsewhere() -> None:
     reader = ReadingReader(tables)
     rules = ["family7-7.3", "family7-7.*1", "before(family7:5)", "regex(family9-.*5)", "nobody-*.5"]
     filter_ = compile_filter(as_package_filter({"excludes": rules, "includes": ["family8-*"]}), tables, reader)
-    assert (~filter_.allowed_packages()).sum() == 1 + 2 + 2
+    assert sorted(map(reader.family_name, filter_.named_families() or ())) == ["family7", "family9"]
+    assert allowed(filter_, tables).count(False) == 1 + 2 + 2
     versions = {text for text in reader.read if "." in text}
     assert versions == {f"{n}.{m}" for n in (7, 9) for m in range(20)}
-    assert len(reader.read) < 100
+    assert len(reader.read) < 200  # the names of all families are, since all were asked for
 
 
 # --- packages that cannot be loaded -----------------------------------------------------------------------------------
@@ -216,9 +224,12 @@ def test_a_package_that_cannot_be_loaded_has_no_time() -> None:
             assert package.timestamp == 9
         assert (package.qualified_name, package.uri, str(package.version)) == ("foo-1", "foo/1/package.py", "1")
         assert (str(package), repr(package)) == ("foo-1", "FilteredPackage('foo-1')")
-        assert compiled({"excludes": "after(5)"}, broken).allowed_packages()[0] == raises
-        assert not compiled({"excludes": ["after(5)", "foo"]}, broken).allowed_packages()[0]
-        assert compiled({"excludes": "foo", "includes": "before(5)"}, broken).allowed_packages()[0] == raises
+        for pod, expected in (
+            ({"excludes": "after(5)"}, raises),
+            ({"excludes": ["after(5)", "foo"]}, False),
+            ({"excludes": "foo", "includes": "before(5)"}, raises),
+        ):
+            assert allowed(compiled(pod, broken), broken) == [expected]
 
 
 BROKEN_FILES = {
@@ -268,6 +279,33 @@ def test_when_rez_loads_a_package_for_a_rule(tmp_path: Path) -> None:
     assert raised > 100
 
 
+def test_packages_whose_time_rez_refuses_are_undecided() -> None:
+    """Only for rules that would ask for it; one that cannot be loaded for the same reason is not."""
+    tables = encode([PackageData("foo", version, timestamp=9) for version in "123"] + [PackageData("bar", "1")])
+    errors = {"error_type_text": np.array([0], np.int32), "error_value_text": np.array([0], np.int32)}
+    foo = int(np.flatnonzero(np.diff(tables.family_package_offsets) == 3)[0])
+    start = int(tables.family_package_offsets[foo])
+    time_error = np.full(4, NONE, np.int32)
+    time_error[[start, start + 1]] = 0
+    package_error = np.full(4, NONE, np.int32)
+    package_error[start] = 0
+    tables = tables._replace(**errors, package_timestamp_error=time_error, package_error=package_error)
+    for pod, expected in (({"excludes": "after(5)"}, 0b010), ({"excludes": "foo"}, 0), ({"excludes": "bar"}, 0)):
+        found = compiled(pod, tables)
+        assert found.of_family(foo).undecided == expected, pod
+        assert not found.asks and found.may_ask == (expected != 0)
+
+
+def test_names_are_read_once_for_several_filters() -> None:
+    tables = encode([PackageData("foo", f"1.{n}") for n in range(20)])
+    reader = ReadingReader(tables)
+    names = Names(views_of(tables), reader)
+    for text in ("*.3", "*.4"):
+        filter_ = compile_filter(as_package_filter({"excludes": text}), tables, reader, names)
+        assert filter_.of_family(0).hidden.bit_count() == 1
+    assert reader.read.count("1.7") == 1
+
+
 # --- rules of the user's own ------------------------------------------------------------------------------------------
 
 
@@ -297,10 +335,9 @@ def test_a_rule_is_asked_once_and_only_about_packages_looked_at() -> None:
         filter_.add_exclusion(exclusion)
     tables = some_tables()
     lazy = compile_filter(filter_, tables, Reader(tables))
-    assert lazy.is_lazy
-    assert lazy.undecided_packages().tolist() == [False] * 10 + [True] * 10 + [False] * 10
-    assert [lazy.allowed(family).bit_count() for family in range(3)] == [8, 10, 9]
-    assert lazy.allowed_packages().sum() == 27
+    assert lazy.asks
+    assert undecided(lazy, tables) == [False] * 10 + [True] * 10 + [False] * 10
+    assert [lazy.of_family(family).hidden.bit_count() for family in range(3)] == [2, 0, 1]
     assert rule.seen == []
     assert [lazy.ask(row) for row in (14, 12, 14, 10, 4)] == [False, True, False, False, True]
     assert rule.seen == ["foo-1.5", "foo-1.7"]  # foo-1.9 is hidden by a rule that comes first
@@ -316,8 +353,8 @@ def test_a_rule_of_all_families_leaves_undecided_what_may_be_excluded(side: str)
     tables = some_tables()
     lazy = compile_filter(filter_, tables, Reader(tables))
     not_bar = [row >= 10 for row in range(30)]
-    assert lazy.undecided_packages().tolist() == ([True] * 30 if side == "excludes" else not_bar)
-    assert lazy.allowed_packages().all() and not rule.seen
+    assert undecided(lazy, tables) == ([True] * 30 if side == "excludes" else not_bar)
+    assert all(allowed(lazy, tables)) and not rule.seen
     assert [lazy.ask(row) for row in range(30)] == one_by_one(filter_, tables)
     assert len(rule.seen) == 2 * (28 if side == "excludes" else 2)  # once by `ask` and once one by one
 
@@ -326,7 +363,7 @@ def test_a_rule_of_a_family_that_is_not_there() -> None:
     filter_ = PackageFilter()
     filter_.add_exclusion(Counting("nobody"))
     tables = some_tables()
-    assert not compile_filter(filter_, tables, Reader(tables)).is_lazy
+    assert not compile_filter(filter_, tables, Reader(tables)).asks
 
 
 def test_a_filter_of_the_users_own() -> None:
@@ -340,7 +377,7 @@ def test_a_filter_of_the_users_own() -> None:
     own = Own()
     tables = some_tables()
     lazy = compile_filter(as_package_filter([own, {"excludes": "bar"}]), tables, Reader(tables))
-    assert lazy.is_lazy and lazy.allowed_packages().all() and own.asked == 0
+    assert lazy.asks and all(undecided(lazy, tables)) and all(allowed(lazy, tables)) and own.asked == 0
     # the filter that says what it costs is asked first
     assert [lazy.ask(row) for row in (0, 14, 15, 14)] == [False, False, True, False]
     assert own.asked == 2

@@ -35,6 +35,7 @@ CHECKED: Task = {
     "branching": [63, 64, 300],
     "golden": GOLDEN,
     "rows": list(range(400, 440)),
+    "options": list(range(100)),
     "tiny": {
         "seeds": list(range(150, 220)),
         "crowded": [30, 31, 32, 33],
@@ -52,6 +53,7 @@ UNCOMPILED: Task = {
     "wide": [70, 300],
     "golden": [0, 4],
     "rows": list(range(400, 412)),
+    "options": list(range(40)),
     "tiny": {"seeds": [*range(300, 320), 149], "large": [16], "branching": [70]},
 }
 

@@ -22,15 +22,16 @@ from rer_numba import PackageData
 from rer_numba.encode import encode
 from rer_numba.orderers import (
     NoOrder,
+    Orderers,
     PerFamilyOrder,
     SoftTimestampOrder,
     SortedOrder,
     VersionSplitOrder,
     as_package_orderers,
 )
-from rer_numba.orderers.keys import EQUAL, LESS, NEITHER
-from rer_numba.orderers.pairs import BY_FIRST_VERSION, BY_PAIR, MAX_SORTED, NOT_MIXED, UNORDERED, is_total, python_sort
-from rer_numba.orderers.tables import OrderTables, tabulate
+from rer_numba.orderers.keys import EQUAL, LESS
+from rer_numba.orderers.pairs import MAX_SORTED, is_total, python_sort
+from rer_numba.orderers.tables import CompiledOrders, RangeOrder
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, Tables
 from tests.order_cases import (
@@ -40,7 +41,6 @@ from tests.order_cases import (
     ByMinor,
     OddFirst,
     in_places,
-    packages_of,
     random_case,
     random_packages,
     random_pod,
@@ -52,12 +52,17 @@ from tests.order_cases import (
 from tests.version_texts import times
 
 
+def orderers_of(given: Any) -> Orderers:
+    found = as_package_orderers(given)
+    assert found is not None
+    return found
+
+
 def test_packages_are_sorted() -> None:
     for seed in times(400):
         with random_case(seed) as (rng, packages, ours, theirs):
             tables, reader = random_tables(rng, packages)
-            given = packages_of(packages) if seed % 2 else None
-            found = tabulate(ours, tables, reader, given)
+            found = CompiledOrders(ours, tables, reader)
             for name, listed in packages.items():
                 texts = [text for text, _ in listed]
                 expected = sorted(texts, key=lambda v: rez_key(theirs, name, rez.version.Version(v)), reverse=True)
@@ -69,7 +74,7 @@ def test_requirements_are_compared() -> None:
     for seed in times(150):
         with random_case(seed) as (rng, packages, ours, theirs):
             tables, reader = random_tables(rng, packages)
-            found = tabulate(ours, tables, reader)
+            found = CompiledOrders(ours, tables, reader)
             rows = range(len(tables.requirement_family))
             his = [rez.version.Requirement(reader.requirement_text(row)) for row in rows]
             for a, b in ((rng.choice(rows), rng.choice(rows)) for _ in range(150)):
@@ -78,31 +83,40 @@ def test_requirements_are_compared() -> None:
                     continue
                 assert AS_RELATION[found.pairs.compare(a, b)] == expected[:3], (seed, str(his[a]), str(his[b]))
                 assert found.pairs.ask(a, b) == found.pairs.compare(a, b)
-                if is_total(int(found.requirement_kinds[a] | found.requirement_kinds[b])):
-                    ranks = found.requirement_rank[[a, b]].tolist()
-                    assert expected[:3] == (ranks[0] == ranks[1], ranks[0] < ranks[1], ranks[1] < ranks[0])
-            used = set(found.requirement_rank.tolist()) - {NONE}
-            assert used == set(range(len(used)))
-            levels.update(found.package_mixed.tolist())
-    assert levels == {NOT_MIXED, BY_FIRST_VERSION, BY_PAIR}
+                one, two = found.range_key(a), found.range_key(b)
+                if is_total(one.kinds | two.kinds):
+                    assert expected[:3] == (one.key == two.key, one.key < two.key, two.key < one.key)
+            levels.update(is_compared(tables, reader, found, package) for package in range(len(tables.package_error)))
+    assert levels == {True, False}
+
+
+def is_compared(tables: Tables, reader: Reader, found: CompiledOrders, package: int) -> bool:
+    """Whether the ranges of a package are compared pair by pair. Checks what must hold of the answer."""
+    order = found.range_order(package)
+    first, end = tables.package_variant_offsets[package : package + 2].tolist()
+    entries = [row for variant in range(first, end) for row in reader.variant_requirement_ids(variant)]
+    assert len(order.places) == len(entries)
+    if order.n_rows:
+        rows = sorted(set(entries))
+        assert [rows[place] for place in order.places] == entries and order.n_rows == len(rows)
+        assert order.square == [found.pairs.compare(a, b) for a in rows for b in rows]
+        return True
+    assert order.square == []
+    assert [place == NONE for place in order.places] == [tables.requirement_range[row] == NONE for row in entries]
+    return False
 
 
 def variant_less(
-    tables: Tables, found: OrderTables, package: int, lists: list[list[int]], request: Sequence[int], overlap: bool
+    tables: Tables, order: RangeOrder, entries: list[int], lists: list[list[int]], request: Sequence[int], overlap: bool
 ) -> Callable[[int, int], bool]:
-    """Whether the sort key of a variant is less than another's, as a kernel would find out from the tables."""
-    level = int(found.package_mixed[package])
-    local, table = found.pairs.pair_table(package)
+    """Whether the sort key of a variant is less than another's, as a kernel finds out from what orderers say."""
     family_of, flags = tables.requirement_family, tables.requirement_flags
     name_rank = tables.family_rank[family_of]
-    rank, group, first = found.requirement_rank, found.requirement_group, found.requirement_first_rank
+    place_of = dict(zip(entries, order.places, strict=True))
 
-    def compare(a: int, b: int) -> int:
-        if level == BY_PAIR:
-            return int(table[local.searchsorted(a), local.searchsorted(b)])
-        if level == BY_FIRST_VERSION and group[a] != group[b]:
-            return int(np.sign(first[a] - first[b])) or NEITHER
-        return int(np.sign(rank[a] - rank[b]))
+    def compare(one: int, two: int) -> int:
+        a, b = place_of[one], place_of[two]
+        return order.square[a * order.n_rows + b] if order.n_rows else (a > b) - (a < b)
 
     def key(rows: list[int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         requested = [(-i, row) for i, family in enumerate(request) for row in rows if family_of[row] == family]
@@ -145,28 +159,30 @@ def test_variants_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(config, "variant_select_mode", "intersection_priority" if overlap else "version_priority")
         with random_case(seed, by_pair=seed % 5 == 1) as (rng, packages, ours, theirs):
             tables, reader = random_tables(rng, packages)
-            found = tabulate(ours, tables, reader)
+            found = CompiledOrders(ours, tables, reader)
             for package in np.flatnonzero(np.diff(tables.package_variant_offsets) > 1).tolist():
                 first, end = tables.package_variant_offsets[package : package + 2].tolist()
                 variants = [v for v in range(first, end) if reader.variant_error(v) == NONE]
                 lists = [reader.variant_requirement_ids(v) for v in variants]
                 request = rng.sample(FAMILIES, rng.randint(0, 2))
-                less = variant_less(tables, found, package, lists, [reader.family(name) for name in request], overlap)
+                order = found.range_order(package)
+                entries = [row for v in range(first, end) for row in reader.variant_requirement_ids(v)]
+                asked = [reader.family(name) for name in request]
+                less = variant_less(tables, order, entries, lists, asked, overlap)
                 try:
                     expected = sorted_by_rez(reader, lists, request, theirs)
                 except RuntimeError:
                     continue  # a soft_timestamp with a rank, and infinity: see test_where_rez_dies
                 assert python_sort(len(lists), less) == expected, (seed, package, request)
                 weak = is_weak_order(len(lists), less)
-                levels.append((int(found.package_mixed[package]), weak))
+                levels.append((order.n_rows > 0, weak))
                 if weak:  # then it does not matter who asks what
                     places = [
                         sum(less(i, j) or (j < i and not less(j, i)) for j in range(len(lists)))
                         for i in range(len(lists))
                     ]
                     assert [places.index(place) for place in range(len(lists))] == expected
-    assert (NOT_MIXED, False) not in levels
-    assert {(NOT_MIXED, True), (BY_FIRST_VERSION, True), (BY_FIRST_VERSION, False), (BY_PAIR, True)} <= set(levels)
+    assert set(levels) == {(False, True), (True, True), (True, False)}
 
 
 def sorted_by_rez(
@@ -192,16 +208,17 @@ def sorted_by_rez(
 def test_default_order_is_that_of_the_tables() -> None:
     rng = random.Random(5)
     tables, reader = random_tables(rng, random_packages(rng))
-    whole = [None, [], [SortedOrder(True)], [PerFamilyOrder({"ape": SortedOrder(True)})], [NoOrder("unknown")]]
-    for given in whole:
-        found = tabulate(as_package_orderers(given), tables, reader)
-        assert found.requirement_rank.tolist() == tables.requirement_range.tolist()
-        assert not found.family_reordered.any() and not found.mixed
-    one_late = as_package_orderers([SoftTimestampOrder(100, packages=["ape"]), VersionSplitOrder("9", ["bee"])])
-    found = tabulate(one_late, tables, reader)
-    of_cats = np.flatnonzero(tables.requirement_family == reader.family("cat"))
-    expected = tables.requirement_range[of_cats]
-    assert found.requirement_rank[of_cats].argsort().tolist() == expected.argsort().tolist()
+    rows = range(len(tables.requirement_family))
+    default = tables.requirement_range.tolist()
+    for given in [[], [SortedOrder(True)], [PerFamilyOrder({"ape": SortedOrder(True)})], [NoOrder("unknown")]]:
+        found = CompiledOrders(orderers_of(given), tables, reader)
+        assert sorted(rows, key=lambda row: found.range_key(row).key) == sorted(rows, key=default.__getitem__)
+        assert all(found.package_places(family) is None for family in range(reader.n_families))
+        assert not any(found.range_order(package).n_rows for package in range(len(tables.package_error)))
+    one_late = [SoftTimestampOrder(100, packages=["ape"]), VersionSplitOrder("9", ["bee"])]
+    found = CompiledOrders(orderers_of(one_late), tables, reader)
+    of_cats = np.flatnonzero(tables.requirement_family == reader.family("cat")).tolist()
+    assert sorted(of_cats, key=lambda row: found.range_key(row).key) == sorted(of_cats, key=default.__getitem__)
 
 
 def test_same_families_in_all_variants_are_not_mixed() -> None:
@@ -211,10 +228,9 @@ def test_same_families_in_all_variants_are_not_mixed() -> None:
     data = [PackageData("aligned", "1", ["cat"], aligned), PackageData("crossed", "1", ["cat"], crossed)]
     tables = encode([*data, PackageData("one", "1", ["ape", "bee"])])
     reader = Reader(tables)
-    found = tabulate(as_package_orderers([SortedOrder(False, "ape")]), tables, reader)
-    levels = {reader.package_family_name(package): int(level) for package, level in enumerate(found.package_mixed)}
-    assert levels == {"aligned": NOT_MIXED, "crossed": BY_FIRST_VERSION, "one": NOT_MIXED}
-    assert found.mixed
+    found = CompiledOrders(orderers_of([SortedOrder(False, "ape")]), tables, reader)
+    levels = {reader.package_family_name(row): is_compared(tables, reader, found, row) for row in range(3)}
+    assert levels == {"aligned": False, "crossed": True, "one": False}
 
 
 # ------------------------------------------------------------------------------------------------------ somebody else's
@@ -243,7 +259,8 @@ def test_custom_rez_orderers() -> None:
         assert ours is not None and ours.use_rez() and ours.key() is None
         with told_packages(packages):
             tables, reader = random_tables(rng, packages)
-            found = tabulate(ours, tables, reader)
+            found = CompiledOrders(ours, tables, reader)
+            assert found.asks
             for name, listed in packages.items():
                 texts = [text for text, _ in listed]
                 expected = sorted(texts, key=lambda v: rez_key(theirs, name, rez.version.Version(v)), reverse=True)
@@ -266,22 +283,25 @@ def test_orderers_that_need_no_rez() -> None:
     data.append(PackageData("user", "1", variants=[["ape-1"], ["ape-2"], ["bee-2"], ["!ape"], ["~ape"]]))
     tables = encode(data)
     reader = Reader(tables)
-    found = tabulate(as_package_orderers(OddFirst()), tables, reader)
+    found = CompiledOrders(orderers_of(OddFirst()), tables, reader)
     assert in_places(tables, reader, found, "ape") == ["3", "1", "4", "2"]
-    assert found.package_mixed.tolist() == [0] * len(found.package_mixed)
-    rank = {reader.requirement_text(row): int(r) for row, r in enumerate(found.requirement_rank)}
+    user = int(tables.family_package_offsets[reader.family("user")])
+    entries = [row for variant in range(len(tables.variant_package)) for row in reader.variant_requirement_ids(variant)]
+    order = found.range_order(user)
+    assert not order.n_rows
+    rank = dict(zip(map(reader.requirement_text, entries), order.places, strict=True))
     assert rank == {"ape-1": 2, "!ape": 1, "ape-2": 0, "bee-2": 0, "~ape": NONE}
     # beside another orderer it is asked pair by pair; what cannot be compared is newest first
-    found = tabulate(as_package_orderers([OddFirst("ape"), SortedOrder(False)]), tables, reader)
-    assert found.package_mixed.max() == BY_PAIR
+    found = CompiledOrders(orderers_of([OddFirst("ape"), SortedOrder(False)]), tables, reader)
+    assert is_compared(tables, reader, found, user)
     row = {reader.requirement_text(row): row for row in range(len(tables.requirement_family))}
     assert found.pairs.compare(row["ape-1"], row["bee-2"]) == LESS
     assert found.pairs.compare(row["~ape"], row["ape-1"]) == LESS
     assert found.pairs.compare(row["~ape"], row["~ape"]) == EQUAL
-    found = tabulate(as_package_orderers([Incomparable()]), tables, reader)
+    found = CompiledOrders(orderers_of([Incomparable()]), tables, reader)
     assert in_places(tables, reader, found, "ape") == ["4", "3", "2", "1"]
     assert found.pairs.compare(row["ape-1"], row["ape-2"]) == LESS
-    assert found.requirement_kinds[row["ape-1"]] == UNORDERED
+    assert is_compared(tables, reader, found, user)
 
 
 # -------------------------------------------------------------------------------------------------------- Python's sort

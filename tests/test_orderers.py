@@ -32,7 +32,7 @@ from rer_numba.orderers import (
     as_package_orderers,
 )
 from rer_numba.orderers.keys import LESS, NEITHER, NO_RANGE, Fallback, OrderVersion, Reversed, compare_keys
-from rer_numba.orderers.tables import tabulate
+from rer_numba.orderers.tables import CompiledOrders
 from rer_numba.reader import Reader
 from rer_numba.versions import Version, VersionRange
 from tests.case import Case, Package
@@ -177,7 +177,7 @@ def test_scenarios_of_rez(order: Any, family: str, expected: str) -> None:
     if listed:
         tables = encode([PackageData(family, text, timestamp=time) for text, time in listed])
         reader = Reader(tables)
-        assert in_places(tables, reader, tabulate(Orderers([order]), tables, reader), family) == expected.split()
+        assert in_places(tables, reader, CompiledOrders(Orderers([order]), tables, reader), family) == expected.split()
 
 
 @pytest.mark.parametrize(("order", "family", "expected"), REZ_SCENARIOS)

@@ -145,7 +145,7 @@ class Plan:
         self.policy: Policy | None = self.view.policy(options)
         policy = self.policy
         self.goes_alone = policy is not None and (
-            policy.asks_filter or (policy.orders_by_time and (snapshot.guard is not None or bool(snapshot.marks)))
+            policy.asks or (policy.orders_by_time and (snapshot.guard is not None or bool(snapshot.marks)))
         )
         self.memory: dict[tuple[Any, ...], tuple[Block, int]] = {}
         self.block: Block | None = None

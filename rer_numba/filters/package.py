@@ -6,6 +6,7 @@ from rer_numba.errors import ResourceError, UnreadablePackageError
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, Tables
 from rer_numba.version_order import Version
+from rer_numba.views import Views
 
 
 class PackageLoadingError(ResourceError):
@@ -26,7 +27,7 @@ class FilteredPackage:
 
     Parameters
     ----------
-    tables : Tables
+    tables : Tables or Views
     reader : Reader
     package : int
         Its row.
@@ -34,7 +35,7 @@ class FilteredPackage:
 
     __slots__ = ("_reader", "_tables", "name", "package")
 
-    def __init__(self, tables: Tables, reader: Reader, package: int) -> None:
+    def __init__(self, tables: Tables | Views, reader: Reader, package: int) -> None:
         self._tables = tables
         self._reader = reader
         self.package = package

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from rer_numba.forking import cached_property
 from rer_numba.orderers.keys import NEITHER, OrderKeys, compare_keys
 from rer_numba.reader import Reader
-from rer_numba.schema import CONFLICT, CUT_SHIFT, NONE, IntArray, Tables
+from rer_numba.schema import CUT_SHIFT, NONE
+from rer_numba.views import Views
 
-# kinds of main keys, see rer_numba.orderers.tables
-PLAIN, REVERSED, NOTHING, FIRST, LATER, LATER_REVERSED = (1 << bit for bit in range(6))
+# kinds of main keys, see rer_numba.orderers.tables; those of the last three that are compared are in this order
+PLAIN, REVERSED, NOTHING, LATER, LATER_REVERSED, FIRST = (1 << bit for bit in range(6))
 CUSTOM = 1 << 6
 """Keys of the first `CustomOrder`; the next ones have the bits above."""
 N_CUSTOM = 56
@@ -29,27 +26,31 @@ UNORDERED = 1 << 62
 PAIRS = FIRST | LATER | LATER_REVERSED
 _TOTAL = (PLAIN, REVERSED, NOTHING, FIRST | LATER, FIRST | LATER_REVERSED)
 
-# package_mixed
-NOT_MIXED, BY_FIRST_VERSION, BY_PAIR = range(3)
-
 MAX_SORTED = 64
 """From this length on list.sort merges runs."""
 
 
-def is_total(kinds: Any) -> Any:
-    """Tell whether keys of these kinds are in a total order; `kinds` is bits, or an array of them."""
-    custom = (kinds >= CUSTOM) & (kinds < UNORDERED) & (kinds & (kinds - 1) == 0)
-    found = custom | (kinds == 0)
-    for total in _TOTAL:
-        found = found | (kinds & ~total == 0)
-    return found
+def is_total(kinds: int) -> bool:
+    """Tell whether keys of these kinds, a bit each, are in a total order."""
+    if kinds >= CUSTOM:
+        return kinds < UNORDERED and kinds & (kinds - 1) == 0
+    return any(kinds & ~total == 0 for total in _TOTAL)
 
 
-def first_ranks(tables: Tables) -> IntArray:
-    """Rank of the version at the lower end of each requirement's first interval, int32; NONE without a range."""
-    ranges = tables.requirement_range
-    lower = tables.range_cut[tables.range_offsets[np.maximum(ranges, 0)]] if len(tables.range_cut) else ranges
-    return np.where(ranges == NONE, NONE, lower >> CUT_SHIFT).astype(np.int32)
+class RangeKey(NamedTuple):
+    """What the orderers say about the range of a requirement.
+
+    Attributes
+    ----------
+    kinds : int
+        Kinds of main keys in it; 0 without a range.
+    key : tuple
+        The kind, the value and the side of each end in turn. Keys of kinds that are in a total order compare as rez's.
+        Empty without a range, and under a `CustomOrder`, whose keys must be asked for.
+    """
+
+    kinds: int
+    key: tuple[Any, ...]
 
 
 class RequirementPairs:
@@ -57,43 +58,33 @@ class RequirementPairs:
 
     Parameters
     ----------
-    tables, reader
+    views, reader
         The repository.
     keys : OrderKeys
-        Asked where the integers do not say it.
-    order_rank, kinds, first_rank : array
-        By requirement, see `rer_numba.orderers.tables.OrderTables`. They are read at the first `compare`, so that `ask`
-        can be used to make them.
+        Asked where `range_key` does not say it.
+    range_key : callable
+        Row of a requirement -> RangeKey.
     """
 
-    def __init__(
-        self,
-        tables: Tables,
-        reader: Reader,
-        keys: OrderKeys,
-        order_rank: IntArray,
-        kinds: IntArray,
-        first_rank: IntArray,
-    ) -> None:
-        self._tables = tables
+    def __init__(self, views: Views, reader: Reader, keys: OrderKeys, range_key: Callable[[int], RangeKey]) -> None:
+        self._views = views
         self._reader = reader
         self._keys = keys
-        self._arrays = order_rank, kinds, first_rank
+        self._range_key = range_key
         self._known: dict[int, Any] = {}
         self._asked: dict[tuple[int, int], int] = {}
 
-    @cached_property
-    def _lists(self) -> list[list[int]]:
-        return [array.tolist() for array in self._arrays]
-
     def compare(self, a: int, b: int) -> int:
         """Compare two requirements: LESS, EQUAL, GREATER, or NEITHER, when they differ and yet none is less."""
-        order_rank, kinds, first_rank = self._lists
-        both = kinds[a] | kinds[b]
-        if a == b or is_total(both):
-            return _sign(order_rank[a], order_rank[b])
-        if both < CUSTOM and not (kinds[a] & PAIRS and kinds[b] & PAIRS):
-            return _sign(first_rank[a], first_rank[b]) or NEITHER
+        one, two = self._range_key(a), self._range_key(b)
+        both = one.kinds | two.kinds
+        if a == b or not (one.kinds and two.kinds):
+            return _sign(bool(one.kinds), bool(two.kinds))
+        if both < CUSTOM:
+            if is_total(both):
+                return _sign(one.key, two.key)
+            if not (one.kinds & PAIRS and two.kinds & PAIRS):
+                return _sign(self._first_rank(a), self._first_rank(b)) or NEITHER
         found = self._asked.get((a, b))
         if found is None:
             found = self._asked[a, b] = self.ask(a, b)
@@ -104,35 +95,29 @@ class RequirementPairs:
         try:
             return compare_keys(self.key(a), self.key(b))
         except Exception:  # noqa: BLE001 - a key of somebody else's class may raise anything
-            default = self._tables.requirement_range
-            return _sign(int(default[a]), int(default[b]))
+            default = self._views.requirement_range
+            return _sign(default[a], default[b])
 
     def key(self, row: int) -> Any:
         """The key of a requirement."""
         if row not in self._known:
-            family = self._reader.family_name(int(self._tables.requirement_family[row]))
-            range_ = None if self._tables.requirement_range[row] == NONE else self._reader.requirement(row).range
+            family = self._reader.family_name(self._views.requirement_family[row])
+            range_ = None if self._views.requirement_range[row] == NONE else self._reader.requirement(row).range
             self._known[row] = self._keys.range_key(family, range_)
         return self._known[row]
 
-    def pair_table(self, package: int) -> tuple[IntArray, IntArray]:
-        """Compare all requirements of the variants of a package.
+    def square(self, rows: list[int]) -> list[int]:
+        """Compare each of some requirements with each, row by row."""
+        return [self.compare(a, b) for a in rows for b in rows]
 
-        Returns
-        -------
-        requirements : array of int32, (n,)
-            Their rows, ascending; the place of a row is its local id.
-        comparisons : array of int8, (n, n)
-            `compare` of the requirements with these local ids.
-        """
-        first, end = self._tables.package_variant_offsets[package : package + 2].tolist()
-        rows = sorted({row for variant in range(first, end) for row in self._reader.variant_requirement_ids(variant)})
-        comparisons = [[self.compare(a, b) for b in rows] for a in rows]
-        return np.array(rows, np.int32), np.array(comparisons, np.int8).reshape(len(rows), len(rows))
+    def _first_rank(self, row: int) -> int:
+        """Rank of the version at the lower end of the first interval of a requirement that has a range."""
+        views = self._views
+        return views.range_cut[views.range_offsets[views.requirement_range[row]]] >> CUT_SHIFT
 
 
-def _sign(a: int, b: int) -> int:
-    return (a > b) - (a < b)
+def _sign(a: Any, b: Any) -> int:
+    return int(a > b) - int(a < b)
 
 
 def have_one_order(keys: Iterable[Any]) -> bool:
@@ -161,57 +146,6 @@ def _note_types(key: Any, place: tuple[object, ...], types: dict[tuple[object, .
     return types.setdefault(place, kind) == kind and all(
         _note_types(part, (*place, number), types) for number, part in enumerate(parts)
     )
-
-
-# --------------------------------------------------------------------------------------- which packages it matters for
-
-
-def mixed_packages(tables: Tables, reader: Reader, kinds: IntArray) -> IntArray:
-    """Find the packages whose variants cannot be sorted by `requirement_range`.
-
-    Parameters
-    ----------
-    kinds : array of int64, (requirements,)
-        Kinds of main keys in the key of each requirement.
-
-    Returns
-    -------
-    array of uint8, (packages,)
-        NOT_MIXED, BY_FIRST_VERSION or BY_PAIR, see `rer_numba.orderers.tables.OrderTables`.
-    """
-    mixed = np.zeros(len(tables.package_version_rank), np.uint8)
-    # conflicts are compared with requirements on the same family only, which is only a question of unordered keys
-    compared = np.where(tables.requirement_flags & CONFLICT, kinds & UNORDERED, kinds)
-    if is_total(int(np.bitwise_or.reduce(compared, initial=0))):
-        return mixed
-    found = np.zeros(len(mixed), np.int64)
-    package_of = np.repeat(tables.variant_package, np.diff(reader.variant_requirement_offsets))
-    np.bitwise_or.at(found, package_of, compared[np.asarray(reader.variant_requirement)])
-    candidates = (np.diff(tables.package_variant_offsets) > 1) & ~is_total(found)
-    families = tables.requirement_family.tolist()
-    of_rows = compared.tolist()
-    for package in np.flatnonzero(candidates).tolist():
-        mixed[package] = _how_mixed(tables, reader, package, families, of_rows)
-    return mixed
-
-
-def _how_mixed(tables: Tables, reader: Reader, package: int, families: list[int], kinds: list[int]) -> int:
-    """Look at what the variants of one package compare.
-
-    Requirements are compared place by place. As far as all variants name the same families, these are comparisons
-    within a family, whatever families the request takes out.
-    """
-    first, end = tables.package_variant_offsets[package : package + 2].tolist()
-    lists = [[row for row in reader.variant_requirement_ids(variant) if kinds[row]] for variant in range(first, end)]
-    places = zip(*[[families[row] for row in rows] for rows in lists], strict=False)
-    shared = sum(1 for _ in takewhile(lambda place: len(set(place)) == 1, places))
-    together = 0
-    for rows in lists:
-        for place, row in enumerate(rows):
-            together |= kinds[row] if place >= shared else kinds[row] & UNORDERED
-    if is_total(together):
-        return NOT_MIXED
-    return BY_PAIR if together >= CUSTOM or (together & LATER and together & LATER_REVERSED) else BY_FIRST_VERSION
 
 
 # ------------------------------------------------------------------------------------------------------------- sorting
