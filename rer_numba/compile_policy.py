@@ -86,11 +86,15 @@ class CompiledPolicy(Policy):
         self.asks = (package_filter is not None and package_filter.asks) or (orders is not None and orders.asks)
         self.orders_by_time = orders is not None and orders.reads_times
         self._compiling = Lock()  # a rule may solve something itself
-        self._n_pairs = _FIRST_PAIRS
-        self._begin()
+        self.arrays = self._make_arrays()
+        self._end_of_pairs = 0
+        # what lies in pages of the system counts when it is touched
+        named = zip(PolicyArrays._fields, self.arrays, strict=True)
+        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in named}
+        self.size = sum(view.nbytes for view in self.arrays if isinstance(view.obj, bytearray))
 
-    def _begin(self) -> None:
-        """Make arrays in which nothing is compiled."""
+    def _make_arrays(self) -> PolicyArrays:
+        """Arrays in which nothing is compiled."""
         views = self._views
         n_words = (len(views.variant_package) >> 6) + len(views.family_text)
         n_packages = len(views.package_version_rank)
@@ -102,15 +106,11 @@ class CompiledPolicy(Policy):
             "package_place": n_packages if self.orders else 0,
             "range_place": len(self._reader.variant_requirement) if self.orders else 0,
             "pair_start": n_packages if self.orders else 0,
-            "pair_order": self._n_pairs if self.orders else 0,
+            "pair_order": _FIRST_PAIRS if self.orders else 0,
         }
         made = {one.name: zeros(one.dtype, lengths[one.name]) for one in POLICY}
         self._put_unknown(made["family_policy"])
-        self._end_of_pairs = 0
-        self.arrays = PolicyArrays(**made)
-        # what lies in pages of the system counts when it is touched
-        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in made.items()}
-        self.size = sum(view.nbytes for name, view in made.items() if not self._is_paged[name])
+        return PolicyArrays(**made)
 
     def _put_unknown(self, flags: memoryview[int]) -> None:
         """Note what has to be compiled when a solve comes to it."""
@@ -295,9 +295,7 @@ class CompiledPolicy(Policy):
                 if self.arrays.pair_start[package] != NOT_RANKED:
                     continue
                 order = self._orders.range_order(package)
-                if self._end_of_pairs + 1 + len(order.square) > self._n_pairs:
-                    self._n_pairs = 2 * max(self._n_pairs, len(order.square))
-                    self._begin()  # all solves start again; those under way, once they come to something
+                self._make_room(1 + len(order.square) if order.n_rows else 0)
                 arrays = self.arrays
                 start = self._put_ranges(arrays, package, order)
             with self._compiling:  # again, see `_publish`
@@ -315,6 +313,20 @@ class CompiledPolicy(Policy):
         self._end_of_pairs = begin + 1 + len(order.square)
         arrays.pair_order[begin : self._end_of_pairs] = array("h", [order.n_rows, *order.square])
         return begin + 1
+
+    def _make_room(self, n_more: int) -> None:
+        """Make the array of squares larger when it must be.
+
+        A solve under way may have the old one, and then must not see where anything begins in the new one.
+        """
+        old, end = self.arrays, self._end_of_pairs
+        if end + n_more > len(old.pair_order):
+            pairs = zeros("int16", 2 * max(len(old.pair_order), n_more))
+            pairs[:end] = old.pair_order[:end]
+            starts = zeros("int32", len(old.pair_start))
+            starts[:] = old.pair_start
+            self.arrays = PolicyArrays(**{**old._asdict(), "pair_start": starts, "pair_order": pairs})
+            self.size += pairs.nbytes
 
     def _touch(self, name: str, n_bytes: int) -> None:
         """Count memory that is written to for the first time, or nearly so."""

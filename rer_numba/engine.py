@@ -183,11 +183,6 @@ class Session:
         self.head[state.FILTERS] = policy.filters
         self.head[state.ORDERS] = policy.orders
 
-    def _compile_policy(self) -> bool:
-        """Let the policy compile what the kernel came to, after NEED_POLICY; tell whether it can go on from there."""
-        goes_on = self.policy.compile(self.work)
-        return goes_on and self.policy.arrays is self._policy_arrays
-
     def run(
         self,
         request: EncodedRequest,
@@ -251,7 +246,7 @@ class Session:
             self._use(policy or self.engine.default_policy)
             status = self.engine.solve(self.policy, self.work, self._rows, self._place)
             if status == state.NEED_POLICY:
-                resume, deadline = self._compile_policy(), head[state.DEADLINE]
+                resume, deadline = self.policy.compile(self.work), head[state.DEADLINE]
                 continue
             if status != state.NEED_ROOM:
                 if head[NEEDED_ROOM] & CALLED_OFF:
@@ -304,7 +299,7 @@ class Session:
         head[state.INTERSECTION_PRIORITY] = intersection_priority
         head[state.ERROR_ON_MISSING] = error_on_missing
         while (status := self.engine.solve(self.policy, self.work, rows, self._place)) == state.NEED_POLICY:
-            head[state.RESUME] = self._compile_policy()
+            head[state.RESUME] = self.policy.compile(self.work)
             self._use(self.policy)
         if status != state.NEED_ROOM and head[NEEDED_ROOM] & CALLED_OFF:
             self._renew()

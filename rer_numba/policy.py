@@ -36,8 +36,8 @@ class Policy:
     Attributes
     ----------
     arrays : PolicyArrays
-        What the kernel reads. Arrays that nothing tells it to read are empty. They may be replaced by new ones, in
-        which nothing is compiled.
+        What the kernel reads. Arrays that nothing tells it to read are empty. Some may be replaced by larger ones
+        with the same in them; a solve under way reads the old ones until it comes to something.
     filters, orders : bool
         Something is hidden; something else than the newest is preferred.
     asks : bool

@@ -198,7 +198,7 @@ def test_it_does_not_matter_when_a_policy_is_compiled(first_pairs: int, monkeypa
 
 
 def test_squares_get_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever solves meanwhile goes on with what it has, and begins again when it needs more."""
+    """Whoever solves meanwhile goes on with what it has, until it needs more."""
     monkeypatch.setattr(compile_policy, "_FIRST_PAIRS", 1)
     packages = []
     for n in range(12):
