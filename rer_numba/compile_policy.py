@@ -89,9 +89,11 @@ class CompiledPolicy(Policy):
         self.arrays = self._make_arrays()
         self._end_of_pairs = 0
         # what lies in pages of the system counts when it is touched
-        named = zip(PolicyArrays._fields, self.arrays, strict=True)
-        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in named}
-        self.size = sum(view.nbytes for view in self.arrays if isinstance(view.obj, bytearray))
+        arrays: list[memoryview[int]] = list(self.arrays)
+        self._is_paged: dict[str, bool] = {
+            one.name: not isinstance(view.obj, bytearray) for one, view in zip(POLICY, arrays, strict=True)
+        }
+        self.size = sum(view.nbytes for view in arrays if isinstance(view.obj, bytearray))
 
     def _make_arrays(self) -> PolicyArrays:
         """Arrays in which nothing is compiled."""
