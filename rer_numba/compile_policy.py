@@ -89,9 +89,9 @@ class CompiledPolicy(Policy):
         self.arrays = self._make_arrays()
         self._end_of_pairs = 0
         # what lies in pages of the system counts when it is touched
-        named = zip(PolicyArrays._fields, self.arrays, strict=True)
-        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in named}
-        self.size = sum(view.nbytes for view in self.arrays if isinstance(view.obj, bytearray))
+        made: dict[str, memoryview[int]] = self.arrays._asdict()
+        self._is_paged = {name: not isinstance(view.obj, bytearray) for name, view in made.items()}
+        self.size = sum(view.nbytes for name, view in made.items() if not self._is_paged[name])
 
     def _make_arrays(self) -> PolicyArrays:
         """Arrays in which nothing is compiled."""
