@@ -18,9 +18,9 @@ from rer_numba.results import SolveResult
 from rer_numba.views import Views, tables_of, views_of
 
 if TYPE_CHECKING:
-    from rer_numba.compile_policy import Policies
     from rer_numba.explain import Explainer
     from rer_numba.paths.guard import Guard
+    from rer_numba.policies import Policies
     from rer_numba.policy import Policy
     from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
@@ -42,7 +42,7 @@ class _View:
         if options.is_plain():
             return None
         if self._policies is None:
-            from rer_numba.compile_policy import Policies
+            from rer_numba.policies import Policies
 
             self._policies = Policies(self.views, self.reader)
         return self._policies.get(options)
