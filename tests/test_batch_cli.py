@@ -104,7 +104,8 @@ def test_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path:
         time.sleep(PATIENCE)
 
     monkeypatch.setattr("rer_numba.batch.run.reported", reported)
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda _size, typed=lines(): next(typed, "")))
+    typed = lines()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda _size: next(typed, "")))
     path = tmp_path / "out.arrow"
     code, out, complained = run(capsys, "solve-many", "-", "-o", path)
     assert code == cli.INTERRUPTED
