@@ -178,6 +178,7 @@ def test_refreshing_finds_only_its_own_changes(tree: Path, tmp_path: Path) -> No
 
 
 def test_refreshing_tells_of_changes_by_others(tree: Path, tmp_path: Path) -> None:
+    wait_a_tick()
     repository = Repository.from_paths([tree])
     write_package(tree, DataPackage("new", "1", [], [], [], None))
     os.utime(tree, (1_800_000_000, 1_700_000_001))
