@@ -21,6 +21,7 @@ from rer_numba.benchmark_processes import Steps
 from rer_numba.errors import RerError
 from rer_numba.progress import Progress
 from rer_numba.repository import Repository
+from tests.random_tree import wait_a_tick
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
