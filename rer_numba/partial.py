@@ -413,7 +413,7 @@ class Partial:
         """Ask this process what a package says that has only a mark; return whether that was not done before."""
         from rer_numba.process_packages import evaluate
 
-        if found in self._known:
+        if found in self._known or self._part_of(found) is None:  # then it is read by the finder, where it still is
             return False
         self._known.add(found)
         self.progress += 1
@@ -427,11 +427,16 @@ class Partial:
 
         draft.add(package, self._given(found), Source(found.path, *found.state))
 
+    def _part_of(self, found: Found) -> Part | None:
+        """The part that a package is taken from."""
+        return next((part for part in self.parts if found.path in part.paths and part.has(found.name)), None)
+
     def _given(self, found: Found) -> int:
         listed = self.listed(found.name, found.version)
         if listed is not None and listed.path == found.path:
             return _given(listed)
-        part = next(part for part in self.parts if found.path in part.paths and part.has(found.name))
+        part = self._part_of(found)
+        assert part is not None
         row = part.versions(found.name)[found.version]
         return (found.path << PATH_SHIFT) + 2 * part.views.package_given_rank[row]
 
