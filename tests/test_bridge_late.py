@@ -78,7 +78,8 @@ def answer(path: Path, request: Sequence[str], **options: Any) -> tuple[Any, ...
         context = ResolvedContext(list(request), package_paths=[str(path)], caching=False, **options)
     except Exception as error:  # noqa: BLE001 - whatever rez raises is the answer
         # of several versions that raise, rez complains of the first in the order of a set
-        return ("raises",) if "no such show" in str(error) or "base-1 <--!--> base-2" in str(error) else (str(error),)
+        kinds = ("no such show", "has an internal requirements conflict")
+        return ("raises",) if any(kind in str(error) for kind in kinds) else (str(error),)
     found = [variant.qualified_name for variant in context.resolved_packages or ()]
     return context.status.name, found, context.failure_description, context.num_loaded_packages
 
