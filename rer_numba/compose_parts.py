@@ -50,7 +50,8 @@ def part_of_views(views: Views, paths: Sequence[int], only: Collection[str] | No
     about[state.HAS_PLACES] = len(views.package_location) > 0
     about[state.ALLOWS] = state.THESE_NAMES if only is not None else state.OTHER_NAMES if without else state.ALL_NAMES
     about[state.FOLDERS] = len(views.folder_location)
-    about[state.LOCATIONS] = len(views.location_text)
+    # their folders come first, where there are any
+    about[state.LOCATIONS] = min(len(views.location_text), len(views.folder_location))
     extra = {"about": about, "paths": array("q", paths or (-1,)), "given": array("q")}
     columns = [extra[name] if name in extra else getattr(views, name) for name, _ in PART_FIELDS]
     plain = [getattr(views, name) for name, _ in SET_FIELDS]

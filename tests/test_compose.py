@@ -204,7 +204,7 @@ def test_paths_that_do_not_exist() -> None:
     tables = views_of(link([FactsDraft().facts()], Sources(["/a", "/b"])))
     with pytest.raises(ValueError, match="2 locations, 1 numbers"):
         compose([TablesPart(tables, [0])])
-    for paths in ([0, 2], [-1, 0]):
+    for paths in ([0, 2], [-2, 0]):
         with pytest.raises(ValueError, match="of 2 locations"):
             compose([TablesPart(tables, paths)], locations=["/a", "/b"])
 

@@ -13,7 +13,7 @@ import rez.package_filter
 import rez.package_order
 
 from rer_numba import PackageData, Repository, SolveOptions
-from rer_numba.errors import ConfigurationError
+from rer_numba.errors import ConfigurationError, RepositoryCorruptError
 from rer_numba.filters import PackageFilter, PackageFilterList
 from rer_numba.filters.rules import Rule, TimestampRule
 from rer_numba.orderers import PerFamilyOrder, SortedOrder
@@ -181,7 +181,7 @@ def test_a_copy_in_another_process_has_them(tmp_path: Path) -> None:
 
 
 def test_stored_options_that_cannot_be_used(tmp_path: Path) -> None:
-    """As a newer rer-numba may write them: the text names setting and file."""
+    """The text names setting and file."""
     repository = Repository.from_packages(PACKAGES)
     for stored, named in (({"moon_phase": 3}, "'moon_phase'"), ({"timestamp": "noon"}, "'noon'")):
         repository.options = SolveOptions(timestamp=1)
@@ -189,7 +189,7 @@ def test_stored_options_that_cannot_be_used(tmp_path: Path) -> None:
         with monkey.context() as patch:
             patch.setattr(SolveOptions, "to_json", lambda self, stored=stored: json.dumps(stored))
             repository.save(tmp_path / "site.rer")
-        with pytest.raises(ConfigurationError) as caught:
+        with pytest.raises(RepositoryCorruptError) as caught:
             Repository.open(tmp_path / "site.rer")
         assert str(tmp_path / "site.rer") in str(caught.value) and named in str(caught.value)
 
