@@ -285,11 +285,10 @@ class Repository:
         Raises
         ------
         RepositoryFileError
-            The file is damaged, not ours, or of another format; the text names it and says what to do.
+            The file is damaged, not ours, or of another format, or an option that is stored in it cannot be used; the
+            text names it and says what to do.
         FileNotFoundError
             There is no such file.
-        ConfigurationError
-            An option that is stored in it is unknown or cannot be used; the text names it and the file.
         ValueError
             `check`, `on_stale`, `verify` or `trust` is none of the above.
         """
