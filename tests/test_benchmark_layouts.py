@@ -140,7 +140,8 @@ def test_a_home_is_that_of_another_user(layouts: Layouts) -> None:
 
 def test_a_late_package_is_reached(layouts: Layouts, commands: RezCommands) -> None:
     layout = layouts.make("late")
-    environment = commands.environment(commands.configure("late", layout.paths, bridge=True)) | layout.environment
+    environment = commands.environment(commands.configure("late", layout.paths, bridge=True))
+    environment.update(layout.environment)
     assert layout.is_left_to_rez and layout.also == (LATE,)
     ran = commands.run({**environment, "RER_NUMBA": "on"}, [LATE])
     assert ran.code == 0 and "lib-2" in ran.resolved["REZ_USED_RESOLVE"]
