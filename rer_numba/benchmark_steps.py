@@ -181,7 +181,7 @@ def _refreshed(repository: Repository, check: Any, wanted: list[str]) -> float:
 
 @contextlib.contextmanager
 def changed_package(folder: str) -> Iterator[None]:
-    """Add a comment to the first package file of a family; afterwards it is as it was, its date too."""
+    """Add a comment to the first package file of a family; afterwards it says what it said, with the date it had."""
     path = os.path.join(folder, min(os.listdir(folder)), "package.py")
     with open(path, "rb") as file:
         source = file.read()
@@ -193,6 +193,7 @@ def changed_package(folder: str) -> Iterator[None]:
     finally:
         _overwrite(path, source)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        time.sleep(SETTLED_AFTER)  # its inode has changed just now
 
 
 def _overwrite(path: str, content: bytes) -> None:

@@ -125,9 +125,14 @@ def _add_encode(commands: Any) -> None:
     command.add_argument(
         "-o",
         "--output",
-        required=True,
         metavar="FILE",
         help="where to write, for example site.rer; into a folder (site/), each content gets a file of its own",
+    )
+    command.add_argument(
+        "--packages-path",
+        action="store_true",
+        help="all of rez's packages_path but the local packages, together, as --from-rez does; without -o into the "
+        "folder .rer of the first path",
     )
     _add_processes(command)
     command.add_argument(

@@ -41,6 +41,10 @@ def encode(arguments: argparse.Namespace) -> int:
     """`rer-numba encode PATH... -o FILE`."""
     from rer_numba.progress import Progress
 
+    if arguments.packages_path:
+        _take_paths_of_rez(arguments)
+    if arguments.output is None:
+        raise RerError("there is no place to write to; give -o FILE, for example site.rer")
     _require_own_place(arguments)
     with Progress() as progress:
         phases = _Phases(progress.show)
@@ -74,6 +78,20 @@ def encode(arguments: argparse.Namespace) -> int:
         for note in on_rules(repository.views, repository.options):
             warn(note)
     return UNSOLVED if arguments.strict and facts["broken"] else OK
+
+
+def _take_paths_of_rez(arguments: argparse.Namespace) -> None:
+    """``--packages-path``: what all users of a site share, as one repository that each of them finds."""
+    from rer_numba.rez_bridge.configured import shared_packages_path_from_rez
+
+    if arguments.paths or arguments.options:
+        raise RerError("--packages-path takes rez's own paths and options: give neither PATH nor --options")
+    arguments.from_rez = True
+    arguments.paths = [path for path in shared_packages_path_from_rez() if os.path.isdir(path)]
+    if not arguments.paths:
+        raise RerError("no path of rez's packages_path is there, apart from the local packages")
+    if arguments.output is None:
+        arguments.output = os.path.join(arguments.paths[0], ".rer", "")
 
 
 def _require_own_place(arguments: argparse.Namespace) -> None:

@@ -19,7 +19,6 @@ from rer_numba.compose_room import Room
 from rer_numba.composing import state
 from rer_numba.numbered import Error
 from rer_numba.schema import BUILDING, CUT_INF, CUT_SHIFT, NONE
-from rer_numba.spelling import Spellings
 from rer_numba.views import Longest, Views
 
 if TYPE_CHECKING:
@@ -330,6 +329,8 @@ class _Composer:
 
     def _spell(self) -> None:
         """Find a spelling for versions that nobody spells with dots; hardly a repository has one."""
+        from rer_numba.spelling import Spellings
+
         room = self._room
         dotted, ranges = room.work("version_dotted"), room.column("requirement_range")
         offsets, cuts = room.column("range_offsets"), room.column("range_cut")

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.forking import Lock
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rer_numba.batch import SolveBatch
     from rer_numba.broken import Broken
     from rer_numba.engine import Session
+    from rer_numba.paths.guard import Guard
     from rer_numba.paths.settings import PathSettings
     from rer_numba.progress import OnProgress
     from rer_numba.requests import MergedRequest
@@ -101,11 +102,16 @@ class Repository:
         return self._snapshot.tables
 
     @property
+    def guard(self) -> Guard | None:
+        """What looks whether packages are still as they were; None if nothing has to be looked at any more."""
+        return cast("Guard | None", self._snapshot.guard)
+
+    @property
     def views(self) -> Views:
         """The columns as memoryviews."""
         return self._snapshot.views
 
-    def _snapshot_of(self, tables: Tables | Views, checked: Check = "frozen") -> Snapshot:
+    def _snapshot_of(self, tables: Tables | Views, checked: Check = "frozen", before: Guard | None = None) -> Snapshot:
         """Tables to solve from; `checked` is how they have been compared with the folders just now."""
         tables = views_of(tables)
         tables.file = tables.file or self.file
@@ -113,9 +119,9 @@ class Repository:
             return Snapshot(tables)
         from rer_numba.paths.guard import Guard
 
-        return Snapshot(tables, Guard(tables, self.path_settings, self._check, self.paths))
+        return Snapshot(tables, Guard(tables, self.path_settings, self._check, self.paths, before))
 
-    def use(self, tables: Tables | Views, checked: Check = "frozen") -> None:
+    def use(self, tables: Tables | Views, checked: Check = "frozen", before: Guard | None = None) -> None:
         """Solve from other tables from now on. Solves that have begun go on with the old ones.
 
         Parameters
@@ -124,8 +130,10 @@ class Repository:
         checked : {"strict", "release", "frozen"}
             How they have been compared with the folders just now. As in rez, what a process has looked at once does not
             change for it.
+        before : Guard, optional
+            Of the tables that are replaced, if only what it has found to be stale was read again.
         """
-        self._snapshot = self._snapshot_of(tables, checked)
+        self._snapshot = self._snapshot_of(tables, checked, before)
 
     def adopt(self, opened: OpenedFile, file: str) -> None:
         """Take what another process has written to our path."""
@@ -465,7 +473,9 @@ class Repository:
         self, merged: RequirementList, options: SolveOptions, limits: Limits | None, signal: memoryview[int] | None
     ) -> SolveResult:
         """Solve, again when something that was touched had to be read again."""
-        for _ in range(_TRIES):
+        renewed: set[str] = set()
+        tries = _TRIES
+        while tries:
             try:
                 snapshot = self.whole_snapshot()
             except (OSError, RerError) as error:
@@ -473,24 +483,46 @@ class Repository:
             result, stale_path = snapshot.solve(merged, options, self.paths, limits, signal)
             if snapshot.is_overwritten():  # the answer is that of a mixture
                 result = _error(snapshot.overwritten_error())
+                tries -= 1
                 continue
             if stale_path is None:
-                return result
+                break
             if self._on_stale == "warn":
                 warnings.warn(f"{StaleRepositoryError(stale_path)}", StaleRepositoryWarning, stacklevel=4)
                 return result
             if self._on_stale == "error":
                 return _error(StaleRepositoryError(stale_path))
             try:
-                with self._refreshing:
-                    if self._snapshot is snapshot:
-                        from rer_numba import storage
-                        from rer_numba.progress import tell_nobody
-
-                        storage.refresh(self, self._check, None, None, tell_nobody)
+                stale = self._renew(snapshot)
             except (OSError, RerError) as error:
                 return _error(error)
+            tries -= not stale - renewed
+            renewed |= stale
+        if renewed:
+            self._keep_renewed(renewed)
         return result
+
+    def _renew(self, snapshot: Snapshot) -> set[str]:
+        """Read again what was found to be stale, unless another thread has done so; give the families."""
+        from rer_numba import storage
+        from rer_numba.progress import tell_nobody
+
+        guard = cast("Guard", snapshot.guard)  # of a repository it is none of another kind
+        with self._refreshing:
+            if self._snapshot is not snapshot:
+                return set()
+            if not guard.is_moved:
+                storage.renew(self, guard)
+                return set(guard.stale)
+            storage.refresh(self, self._check, None, None, tell_nobody)
+        return set()
+
+    def _keep_renewed(self, names: set[str]) -> None:
+        """Save what solves have read again, where that is allowed; the next process finds it there."""
+        from rer_numba import storage
+
+        with self._refreshing:
+            storage.save_renewed(self, names)
 
     def whole_snapshot(self) -> Snapshot:
         """What to solve from now. The file is read again if somebody has written over it, instead of replacing it.

@@ -20,8 +20,8 @@ from rer_numba.results import SolveResult
 from rer_numba.views import Views, tables_of, views_of
 
 if TYPE_CHECKING:
-    from rer_numba.compile_policy import Policies
     from rer_numba.explain import Explainer
+    from rer_numba.policies import Policies
     from rer_numba.policy import Policy
     from rer_numba.schema import Tables
     from rer_numba.stepping import Limits
@@ -43,7 +43,7 @@ class _View:
         if options.is_plain():
             return None
         if self._policies is None:
-            from rer_numba.compile_policy import Policies
+            from rer_numba.policies import Policies
 
             self._policies = Policies(self.views, self.reader)
         return self._policies.get(options)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from rer_numba import store
 from rer_numba.errors import ConfigurationError, RepositoryCorruptError, RepositoryVersionError, RerError, VersionError
@@ -18,6 +18,8 @@ from rer_numba.tell import tell_once
 
 if TYPE_CHECKING:
     from rer_numba.locks import Lock
+    from rer_numba.paths.guard import Guard
+    from rer_numba.paths.trust import TrustedLoader
     from rer_numba.progress import OnProgress
     from rer_numba.repository import Check, OnStale, Repository
     from rer_numba.schema import Tables
@@ -257,6 +259,49 @@ def _refresh_file(
     return Refreshed(families, adopted, is_saved)
 
 
+# ------------------------------------------------------------------------------------------------- what a solve touches
+def renew(repository: Repository, guard: Guard) -> None:
+    """Read those families again that a guard has found to be stale, for this process."""
+    from rer_numba.paths.renewal import renewed
+
+    settings = repository.path_settings
+    assert settings is not None
+    loader = _loader(repository)
+    views = renewed(repository.views, guard.stale, settings, loader)
+    repository.refused = repository.refused or loader.refused
+    repository.use(views, before=guard)
+
+
+def save_renewed(repository: Repository, names: Iterable[str]) -> None:
+    """Write families that solves have read again to the file, unless another process is writing, or we may not.
+
+    What is written is what a refresh would write that looks at these families alone. Nothing raises: the next process
+    reads them again.
+    """
+    from rer_numba import generations
+    from rer_numba.locks import LockedError
+    from rer_numba.paths.refresh import read_again
+
+    settings = repository.path_settings
+    if repository.path is None or settings is None or repository.refused:
+        return
+    try:
+        with generations.lock_target(repository.path, wait_seconds=0) as lock:
+            if _written_since(repository) is None:
+                tables = read_again(repository.tables, names, settings, loader=_loader(repository))
+                repository.use(tables, before=cast("Guard", repository.guard))
+                _write(repository, repository.path, lock)
+    except (OSError, LockedError, LockLostError, RerError):
+        return
+
+
+def _loader(repository: Repository) -> TrustedLoader:
+    from rer_numba.paths.loaders import find_loader
+    from rer_numba.paths.trust import TrustedLoader
+
+    return TrustedLoader(find_loader(), FILE if repository.trust == FROZEN else repository.trust)
+
+
 @contextmanager
 def _lock(path: str, *, must: bool) -> Iterator[Lock | None]:
     """Hold the lock of a file; None if it may not be written, and need not."""
@@ -312,15 +357,13 @@ def _read_changed(
     """Read the changed families again, or all; give their names."""
     from rer_numba.paths.build import tables_of_paths
     from rer_numba.paths.freshness import Freshness
-    from rer_numba.paths.loaders import find_loader
     from rer_numba.paths.refresh import read_again
-    from rer_numba.paths.trust import TrustedLoader
 
     settings = repository.path_settings
     assert settings is not None
     if check == "frozen" and not force:
         return []
-    loader = TrustedLoader(find_loader(), FILE if repository.trust == FROZEN else repository.trust)
+    loader = _loader(repository)
     freshness = Freshness(repository.tables, settings)
     tables: Tables | Views = repository.views
     if force or freshness.other_location(repository.paths) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -72,7 +74,7 @@ def test_arrow(capsys: Capture, requests: Path, tmp_path: Path) -> None:
 
 
 def test_all_solved_from_standard_input(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", ["maya", "nuke"])
+    monkeypatch.setattr("sys.stdin", io.StringIO("maya\nnuke"))
     code, out, _ = run(capsys, "solve-many", "-", "--max-fails", 100, "--time-limit", 100_000)
     assert code == cli.OK
     assert "2 requests" in out
@@ -102,7 +104,8 @@ def test_interrupted(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path:
         time.sleep(PATIENCE)
 
     monkeypatch.setattr("rer_numba.batch.run.reported", reported)
-    monkeypatch.setattr("sys.stdin", lines())
+    typed = lines()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda _size: next(typed, "")))
     path = tmp_path / "out.arrow"
     code, out, complained = run(capsys, "solve-many", "-", "-o", path)
     assert code == cli.INTERRUPTED

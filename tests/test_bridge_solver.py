@@ -293,7 +293,7 @@ def test_what_lies_behind_an_end_is_not_heard_of(after: int) -> None:
 def test_steps_are_settled_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     settled: list[Any] = []
     settle = Site.settle
-    monkeypatch.setattr(Site, "settle", lambda *arguments: settled.append(arguments) or settle(*arguments))
+    monkeypatch.setattr(Site, "settle", lambda *one, **more: settled.append(one) or settle(*one, **more))
     monkeypatch.setattr(solving, "_AHEAD", 4)
     with world(Case(BACKTRACKING.packages, ["app", "lib"])) as (request, arguments):
         expected = answers_of(RezSolver, request, arguments, steps=True)
@@ -450,7 +450,7 @@ def folders(tmp_path: Path) -> str:
 @pytest.mark.parametrize("prefix", ["", "wants_"])
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_packages(folders: str, name: str, prefix: str) -> None:
-    """The same exception at the same point; rez itself runs late functions, and raises what has more than a text."""
+    """The same exception at the same point; rez itself raises what has more than a text."""
     before = stats()
     found = []
     for make in (RezSolver, Solver):
@@ -459,7 +459,7 @@ def test_broken_packages(folders: str, name: str, prefix: str) -> None:
             found.append(answers_of(make, [Requirement(f"{prefix}{name}")], arguments))
     assert found[0] == found[1]
     assert ("error" in found[0]) == (name not in ("lib", "late", "name"))
-    only_rez = {"late": "late function", "raises": "a package raises ValueError"}
+    only_rez = {"raises": "a package raises ValueError"}
     reasons = fallback_reasons(before)
     assert len(reasons) == (name in only_rez)
     assert all(only_rez[name] in reason for reason in reasons)

@@ -315,7 +315,7 @@ def test_odd_texts(end: str, capsys: Capture, tmp_path: Path, monkeypatch: pytes
     """A name that is no Unicode, quotes, and line breaks; nothing at all."""
     lines = [json.dumps(request) + "\n" for request in (["app\udcff"], ["b\nc", '"d"'])]
     for given, expected in ((lines, 2), ([], 0)):
-        monkeypatch.setattr("sys.stdin", given)
+        monkeypatch.setattr("sys.stdin", io.StringIO("".join(given)))
         path = tmp_path / f"x{end}"
         assert run(capsys, "solve-many", "-", "-o", path)[0] == (cli.UNSOLVED if given else cli.OK)
         if end in (".arrow", ".parquet"):

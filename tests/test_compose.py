@@ -102,7 +102,8 @@ def test_the_longest_is_known() -> None:
 
 
 def test_columns_are_read_only() -> None:
-    views = compose(random_parts(5).parts, locations=["/path/0", "/path/1"])
+    parts = random_parts(5)
+    views = compose(parts.parts, locations=parts.locations)
     assert all(view.readonly for view in views)
 
 

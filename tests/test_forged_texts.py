@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -229,8 +230,9 @@ def test_an_opened_file_that_is_overwritten_by_a_forged_one(
 
 def test_the_bridge_reads_the_packages(original: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published = pytest.importorskip("rer_numba.rez_bridge.published")
+    place = SimpleNamespace(name=lambda: "filesystem", location=original.paths[0])
     path = tmp_path / "site.rer"
     write(path, original.tables, {**original.metadata, PATH_SETTINGS: "{"}, monkeypatch)
     monkeypatch.setenv("RER_NUMBA_REPOSITORIES", str(path))
     with pytest.warns(RuntimeWarning, match=r"site\.rer: is damaged"):
-        assert published.published_for(list(original.paths), original.path_settings) == []
+        assert published.published_for([place], original.path_settings) == []

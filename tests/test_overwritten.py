@@ -201,7 +201,7 @@ def test_behind_rez(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wait_a_tick()
     with pytest.warns(RuntimeWarning, match=r"site\.rer is not used"):
         second = sites.site_of([str(packages)])
-    assert second is not first and second._origins == []
+    assert second is not first and second._known == []
     site.write_bytes(data)
     sites.forget_sites()
-    assert len(sites.site_of([str(packages)])._origins) == 1
+    assert len(sites.site_of([str(packages)])._known) == 1

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rer_numba import PackageData, Repository, compile_policy
+from rer_numba import PackageData, Repository, compile_policy, policies
 from rer_numba.batch.request import Request
 from rer_numba.compile_policy import CompiledPolicy
 from rer_numba.engine import uses_jit
@@ -271,7 +271,7 @@ def test_many_policies_are_remembered() -> None:
 
 def test_the_oldest_policies_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """By what they cost; one that is used stays."""
-    monkeypatch.setattr(compile_policy, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(policies, "MOST_BYTES", 1 << 20)
     repository = repository_of(site(50))
     (used,) = _policies(repository, [{"timestamp": 7}])
     kept = repository._snapshot.view(False)._policies

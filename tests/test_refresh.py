@@ -229,14 +229,14 @@ def test_unknown_levels(name: str, studio: Studio) -> None:
 
 
 def test_a_path_that_cannot_be_listed_any_more(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rer_numba.paths import refresh
+    from rer_numba.paths import renewal
 
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error", str(studio.path))
 
     release(studio)
     repository = studio.open()
-    monkeypatch.setattr(refresh, "list_location", fail)
+    monkeypatch.setattr(renewal, "require_reachable", fail)
     result = repository.solve(["app"])
     assert (result.status, result.error_type) == ("error", "OSError")
     assert str(studio.path) in str(result.failure_description)

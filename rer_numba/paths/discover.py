@@ -195,6 +195,15 @@ def list_location(path: str, settings: PathSettings) -> Location:  # noqa: ARG00
     return Location(canonical, state, families, watched)
 
 
+def require_reachable(location: str) -> None:
+    """Raise the OSError that tells why one cannot look into a location; one that is not there is empty, as in rez."""
+    try:
+        os.stat(os.path.join(location, os.curdir))
+    except OSError as error:
+        if not nothing_there(error):
+            raise OSError(error.errno, error.strerror, location) from None
+
+
 def _state_inside(folder: str, now_ns: int) -> FileState:
     """State of a folder that one can look into; raises an OSError for anything else.
 
@@ -222,6 +231,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def find_family(location: str, name: str) -> Family | None:
+    """Where rez finds one family. Ports: FileSystemPackageRepository._get_family (rez 3.4.0)."""
+    path = os.path.join(location, name)
+    if os.path.isdir(path):
+        return Family(name, path, "")
+    for extension in EXTENSIONS:
+        if os.path.isfile(f"{path}.{extension}"):
+            return Family(name, f"{path}.{extension}", extension)
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------- families

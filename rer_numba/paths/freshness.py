@@ -66,6 +66,10 @@ class Freshness:
 
     # --- families
 
+    def family_name(self, family: int) -> str:
+        """The name of a family."""
+        return self._lookup.family_name(family)
+
     def changed_family(self, name: str) -> str | None:
         """The path that shows that a family is not what it was, or None. The name may be unknown so far."""
         rows = self._rows(name)

@@ -108,6 +108,14 @@ def read_families(families: Iterable[FamilyPlaces], settings: PathSettings, load
     Nothing raises: what cannot be read is kept for the solve that touches it.
     """
     draft = FactsDraft()
+    folders, unread = read_into(draft, families, settings, loader)
+    return Reading(draft.facts(), folders, unread)
+
+
+def read_into(
+    draft: FactsDraft, families: Iterable[FamilyPlaces], settings: PathSettings, loader: Loader | None
+) -> tuple[list[SourceFolder], list[FamilyPlaces]]:
+    """Read families into a draft; give their folders, and those families that need a loader."""
     folders: list[SourceFolder] = []
     unread: list[FamilyPlaces] = []
     for one in families:
@@ -119,7 +127,7 @@ def read_families(families: Iterable[FamilyPlaces], settings: PathSettings, load
             continue
         reader.put_into(draft)
         folders += reader.folders
-    return Reading(draft.facts(), folders, unread)
+    return folders, unread
 
 
 class _FamilyReader:

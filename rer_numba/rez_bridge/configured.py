@@ -87,6 +87,12 @@ def packages_path_from_rez() -> list[str]:
     return list(_value(_rez_config().config, "packages_path"))
 
 
+def shared_packages_path_from_rez() -> list[str]:
+    """`packages_path_from_rez` without the local packages, which each user has for themselves. Raises the same."""
+    local = _value(_rez_config().config, "local_packages_path")
+    return [path for path in packages_path_from_rez() if os.path.realpath(path) != os.path.realpath(local)]
+
+
 def setting_of_file(path: str | os.PathLike[str], name: str) -> Any:
     """Read one setting of a configuration file of rez, Python or YAML, with its ModifyList, DelayLoad and expansions.
 

@@ -6,12 +6,11 @@ it is what the folders say: rez may answer from its caches instead.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rer_numba.paths.discover import EXTENSIONS, Family, list_family
+from rer_numba.paths.discover import find_family, list_family
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import ABSENT, UNSURE, FileState
@@ -47,7 +46,7 @@ class Witness:
         """
         if place.name() != "filesystem":
             return None
-        family = _family(str(place.location), name)
+        family = find_family(str(place.location), name)
         if family is None:
             return cls()
         if family.extension:  # its versions are inside, and rez runs it
@@ -66,14 +65,3 @@ class Witness:
     def agrees(self, versions: Iterable[str]) -> bool:
         """Return whether rez lists what was seen here, and nothing in it was unsure."""
         return self.is_sure and self.states.keys() == set(versions)
-
-
-def _family(location: str, name: str) -> Family | None:
-    """Where rez finds a family. Ports: FileSystemPackageRepository._get_family (rez 3.4.0)."""
-    path = os.path.join(location, name)
-    if os.path.isdir(path):
-        return Family(name, path, "")
-    for extension in EXTENSIONS:
-        if os.path.isfile(f"{path}.{extension}"):
-            return Family(name, f"{path}.{extension}", extension)
-    return None
