@@ -17,11 +17,10 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rer_numba.draft import FactsDraft, Source
 from rer_numba.errors import VersionError
-from rer_numba.facts import Facts
 from rer_numba.packages import BrokenValue, PackageData, process_mark
 from rer_numba.paths.discover import Entry, Family, FamilyListing, list_family
 from rer_numba.paths.settings import PathSettings
@@ -30,6 +29,9 @@ from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled,
 from rer_numba.paths.static_package import CONSTANT, PROCESS, RAISES, NotPlainError, StaticPackage, parse_static_package
 from rer_numba.plain_files import MAX_DEFINITION, open_plain, require_size, too_large
 from rer_numba.version_order import version_key
+
+if TYPE_CHECKING:  # a solve that reads a few files does without numpy
+    from rer_numba.facts import Facts
 
 _TRIES = 5
 """How often something is read that changes all the time."""
