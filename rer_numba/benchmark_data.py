@@ -15,7 +15,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,18 +87,24 @@ def benchmark_tree(cache_dir: str | Path) -> str:
         It cannot be written.
     """
     kept = Path(cache_dir) / f"rez-benchmark-{input_digests()[PACKAGES_FILE][:16]}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix="unpacking-", dir=kept.parent)
-        try:
-            write_tree(temporary)
-            os.rename(temporary, kept)
-        except OSError:
-            if not kept.is_dir():  # which another process may have made meanwhile
-                raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    kept_folder(kept, write_tree)
     return str(kept / "packages")
+
+
+def kept_folder(kept: Path, write: Callable[[str], object]) -> None:
+    """Have a folder written unless it is there. It appears whole or not at all."""
+    if kept.is_dir():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix="unpacking-", dir=kept.parent)
+    try:
+        write(temporary)
+        os.rename(temporary, kept)
+    except OSError:
+        if not kept.is_dir():  # which another process may have made meanwhile
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def data_folder(temporary: str) -> str:

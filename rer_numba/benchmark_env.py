@@ -1,7 +1,7 @@
 """The command ``benchmark --env``: whole `rez-env` commands, with plain rez and with the bridge.
 
-Every command is a fresh process, as a user starts it, on rez's benchmark as package folders. Per request the two take
-turns. What is measured is also what is compared: the command that runs in the resolved environment prints it.
+Every command is a fresh process (`rer_numba.benchmark_commands`), on rez's benchmark as package folders. Per request
+the two take turns.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import argparse
 import json
 import os
 import platform
-import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rer_numba.benchmark import spread
+from rer_numba.benchmark_commands import ENTRY, ROOT, Ran, RezCommands, difference, last_line
 from rer_numba.benchmark_data import benchmark_requests, benchmark_tree, data_folder
 from rer_numba.benchmark_processes import Steps
 from rer_numba.benchmark_report import percentile, print_differences, processor
@@ -28,7 +26,6 @@ from rer_numba.commands import print_facts, print_json
 from rer_numba.errors import RerError
 from rer_numba.progress import Progress
 from rer_numba.tables_text import Column, Output, Table, make_output
-from rer_numba.user_cache import cache_folder
 
 REQUESTS = 40
 """How many are asked unless the user says how many."""
@@ -40,24 +37,9 @@ LABELS: Final = {
 }
 _UNPUBLISHED_EVERY = 3
 _SPLIT_RUNS = 5
-_TELL: Final = ("set",) if os.name == "nt" else ("env",)
-"""Prints the environment. Takes no longer than `true` by more than a millisecond."""
-_COMPARED = re.compile(r"REZ_(USED_RESOLVE|USED_REQUEST|USED_EPH_RESOLVE|(?!USED_|REZ_)\w+_(ROOT|VERSION))\Z")
-_RUN = "import sys; from rez.cli._entry_points import run_rez_env; sys.exit(run_rez_env())"
-"""What the installed script `rez-env` does, wherever that is."""
-
 _SPLIT = "rer_numba.rez_bridge.env_split"
 
 Found = dict[str, Any]
-
-
-class Ran(NamedTuple):
-    """One command: how long it took, its exit code, what it had resolved, and what it complained of."""
-
-    seconds: float
-    code: int
-    resolved: dict[str, str]
-    complaint: str
 
 
 def benchmark_env(arguments: argparse.Namespace) -> int:
@@ -78,12 +60,12 @@ def benchmark_env(arguments: argparse.Namespace) -> int:
 
 # ----------------------------------------------------------------------------------------------------------- processes
 class Studio:
-    """Configurations of rez with and without the bridge, which differ in nothing else, and a home for both.
+    """rez with and without the bridge, which differ in nothing else.
 
     Parameters
     ----------
     folder : str
-        Empty, to keep them in.
+        Empty, to keep configurations and a home in.
     tree : str
         Folder of packages.
 
@@ -96,61 +78,20 @@ class Studio:
     def __init__(self, folder: str, tree: str) -> None:
         self.folder = folder
         self.published = os.path.join(folder, "published.rer")
-        for name in ("home", "tmp"):
-            os.mkdir(os.path.join(folder, name))
-        root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        settings = f"packages_path = {[tree]!r}\nresolve_caching = False\n"
-        # `python -E`, as rez's own installer has it, sees no PYTHONPATH
-        hook = f"import sys\nsys.path.insert(0, {root!r})\nimport rer_numba.rez_bridge.auto\n"
-        self._configs = {}
-        for name, lines in (("plain", settings), ("bridge", hook + settings)):
-            self._configs[name] = os.path.join(folder, f"{name}.py")
-            with open(self._configs[name], "w", encoding="utf-8") as stream:
-                stream.write(lines)
+        self._commands = RezCommands(folder)
+        self._plain = self._commands.configure("plain", [tree], bridge=False)
+        self._bridge = self._commands.configure("bridge", [tree], bridge=True)
 
     def environment(self, kind: str) -> dict[str, str]:
         """The variables for one of `KINDS`. A solve that the bridge leaves to rez is an error."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("REZ_", "RER_NUMBA"))}
-        temporary = os.path.join(self.folder, "tmp")
-        found = {
-            **kept,
-            "HOME": os.path.join(self.folder, "home"),
-            "TMPDIR": temporary,
-            "TEMP": temporary,
-            "REZ_CONFIG_FILE": self._configs["plain" if kind == "rez" else "bridge"],
-            "REZ_DISABLE_HOME_CONFIG": "1",
-            "RER_NUMBA": "strict",
-        }
-        cache = cache_folder()  # else each home would have the kernel compiled anew
-        if cache is not None:
-            found["RER_NUMBA_CACHE_DIR"] = cache
+        found = self._commands.environment(self._plain if kind == "rez" else self._bridge)
         if kind == "published":
             found["RER_NUMBA_REPOSITORIES"] = self.published
         return found
 
-    def run(self, kind: str, request: Sequence[str], code: str = _RUN, more: Sequence[str] = ()) -> Ran:
+    def run(self, kind: str, request: Sequence[str], code: str = ENTRY, more: Sequence[str] = ()) -> Ran:
         """Run ``rez-env REQUEST... -- env`` from start to end."""
-        command = [sys.executable, "-E", "-c", code, *more, *request, "--", *_TELL]
-        environment = self.environment(kind)
-        start = time.perf_counter()
-        done = subprocess.run(
-            command,
-            check=False,
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        seconds = time.perf_counter() - start
-        return Ran(seconds, done.returncode, resolved_in(done.stdout.splitlines()), done.stderr.strip())
-
-
-def resolved_in(lines: Iterable[str]) -> dict[str, str]:
-    """What printed variables say of a resolve: request, packages in order, each one's version and variant's folder."""
-    variables = (line.partition("=") for line in lines)
-    return {name: value for name, _, value in variables if _COMPARED.match(name)}
+        return self._commands.run(self.environment(kind), request, code, more)
 
 
 # ----------------------------------------------------------------------------------------------------------- measuring
@@ -189,7 +130,7 @@ def measure_env(studio: Studio, requests: list[list[str]], wanted: int, progress
         run["number"] = number
         (runs if run["rez"]["code"] == 0 else unsolved).append(run)
     if not runs:
-        raise RerError(f"rez solves none of the requests: {_last_line(unsolved[0]['rez']['complaint'])}")
+        raise RerError(f"rez solves none of the requests: {last_line(unsolved[0]['rez']['complaint'])}")
     differing = [text for run in (*runs, *unsolved) for text in run.pop("differences")]
     middle = sorted(runs, key=lambda run: run["rez"]["seconds"])[len(runs) // 2]["number"]
     progress.show("looking where the time goes")
@@ -206,11 +147,6 @@ def measure_env(studio: Studio, requests: list[list[str]], wanted: int, progress
         "python": platform.python_version(),
         "system": platform.system(),
     }
-
-
-def _last_line(complaint: str) -> str:
-    """What it is about; before that, rez warns of installations by pip."""
-    return (complaint.splitlines() or ["no reason was given"])[-1]
 
 
 def _run_request(studio: Studio, request: Sequence[str], place: int, also_unpublished: bool) -> Found:
@@ -230,17 +166,6 @@ def _run_request(studio: Studio, request: Sequence[str], place: int, also_unpubl
         for kind, one in ran.items()
     }
     return {**found, "differences": differing}
-
-
-def difference(ours: Ran, rez: Ran) -> list[str]:
-    """Say how two runs of the same request differ: in the exit code, or in the first thing resolved."""
-    if ours.code != rez.code:
-        return [f"exit code {ours.code}, rez {rez.code}: {_last_line(ours.complaint)}"]
-    if rez.code == 0 and "REZ_USED_RESOLVE" not in rez.resolved:  # which is empty if the request is all weak
-        return ["rez's command did not tell what was resolved"]
-    names = sorted({*ours.resolved, *rez.resolved}, key=lambda name: (name != "REZ_USED_RESOLVE", name))
-    told = ((name, ours.resolved.get(name), rez.resolved.get(name)) for name in names)
-    return [f"{name} is {our!r}, rez {their!r}" for name, our, their in told if our != their][:1]
 
 
 def summary(runs: Sequence[Found], kind: str) -> Found:
@@ -276,12 +201,11 @@ def _split(studio: Studio, kind: str, request: Sequence[str]) -> dict[str, float
     """Medians of the milliseconds that the parts of one command take."""
     file = os.path.join(studio.folder, "split.json")
     code = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {_SPLIT} import main; main()"
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     found: list[dict[str, float]] = []
     for _ in range(_SPLIT_RUNS):
-        ran = studio.run(kind, request, code, (root, file, repr(time.time())))
+        ran = studio.run(kind, request, code, (ROOT, file, repr(time.time())))
         if ran.code:
-            raise RerError(f"{LABELS[kind]}: ended with code {ran.code}: {_last_line(ran.complaint)}")
+            raise RerError(f"{LABELS[kind]}: ended with code {ran.code}: {last_line(ran.complaint)}")
         with open(file, encoding="utf-8") as stream:
             found.append(json.load(stream))
     return {part: median(one.get(part, 0.0) for one in found) for part in found[0]}

@@ -81,7 +81,8 @@ def benchmark(arguments: argparse.Namespace) -> int:
     if figure:
         from rer_numba.benchmark_figures import require_drawable
 
-        if any(getattr(arguments, name, False) for name in ("paths", "env", "start")):
+        others = (getattr(arguments, name, False) for name in ("paths", "env", "start"))
+        if any(others) or getattr(arguments, "layouts", None) is not None:
             raise RerError("--figure draws solves, and with --growth studios of several sizes; nothing else")
         require_drawable(figure)
     if getattr(arguments, "growth", False):
@@ -96,6 +97,10 @@ def benchmark(arguments: argparse.Namespace) -> int:
         from rer_numba.benchmark_env import benchmark_env
 
         return benchmark_env(arguments)
+    if getattr(arguments, "layouts", None) is not None:
+        from rer_numba.benchmark_layouts import benchmark_layouts
+
+        return benchmark_layouts(arguments)
     if getattr(arguments, "start", False):
         from rer_numba.benchmark_start import benchmark_start
 

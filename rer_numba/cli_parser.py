@@ -420,6 +420,20 @@ def _add_benchmark(commands: Any) -> None:
     instead.add_argument(
         "--growth", action="store_true", help="measure studios of several sizes instead: encode, open, solve; minutes"
     )
+    instead.add_argument(
+        "--layouts",
+        nargs="?",
+        const="",
+        metavar="NAME,...",
+        help="measure rez-env on package folders as studios have them instead, or on some of those layouts; 20 minutes",
+    )
+    command.add_argument(
+        "--times",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="with --layouts: how many times as many packages as rez's benchmark; default 1",
+    )
     command.add_argument(
         "--scales",
         type=lambda text: list(map(_count, text.split(","))),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from rer_numba.errors import VersionError
 from rer_numba.packages import PackageData
-from rer_numba.paths.read import old_release_files
+from rer_numba.paths.states import old_release_files
 from rer_numba.paths.static_package import NotPlainError, parse_static_package
 from rer_numba.requirements import is_valid_package_name
 from rer_numba.version_order import version_key

@@ -13,6 +13,7 @@ from rez.resolver import ResolverStatus
 
 from rer_numba.packages import PackageData
 from rer_numba.paths import read
+from rer_numba.paths.states import old_release_files
 from rer_numba.paths.static_package import CONSTANT
 from rer_numba.rez_bridge.load import load_package
 
@@ -45,7 +46,7 @@ def asking_at_once() -> Iterator[None]:
         name, version = place.family.name, entry.version
         package = load_package(place.path, name, version, entry.folder, entry.file, entry.extension)
         assert isinstance(package, PackageData)
-        reader._watch_release(place, entry, read.old_release_files(entry.folder))
+        reader._watch_release(place, entry, old_release_files(entry.folder))
         return package, read.Source(place.location, *state)
 
     with (

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rer_numba import benchmark_env, benchmark_report, cli
-from rer_numba.benchmark_env import KINDS, Ran, Studio, difference, resolved_in, summary
+from rer_numba.benchmark_commands import Ran, difference, resolved_in
+from rer_numba.benchmark_env import KINDS, Studio, summary
 from rer_numba.benchmark_steps import encode
 from rer_numba.errors import RerError
 from rer_numba.progress import Progress

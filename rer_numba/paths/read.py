@@ -17,25 +17,35 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rer_numba.draft import FactsDraft, Source
 from rer_numba.errors import VersionError
-from rer_numba.facts import Facts
 from rer_numba.packages import BrokenValue, PackageData, process_mark
 from rer_numba.paths.discover import Entry, Family, FamilyListing, list_family
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.source_folder import SourceFolder
-from rer_numba.paths.states import ABSENT, UNSURE, FileState, as_state, settled, state_of, state_to_watch
+from rer_numba.paths.states import (
+    ABSENT,
+    UNSURE,
+    FileState,
+    as_state,
+    old_release_files,
+    settled,
+    state_of,
+    state_to_watch,
+)
 from rer_numba.paths.static_package import CONSTANT, PROCESS, RAISES, NotPlainError, StaticPackage, parse_static_package
 from rer_numba.plain_files import MAX_DEFINITION, open_plain, require_size, too_large
 from rer_numba.version_order import version_key
+
+if TYPE_CHECKING:  # a solve that reads a few files does without numpy
+    from rer_numba.facts import Facts
 
 _TRIES = 5
 """How often something is read that changes all the time."""
 _PYTHON_IN_YAML = re.compile(rb"![^\s]*(?:python/|%)|^%TAG", re.MULTILINE)
 """A tag of YAML that names an object of Python, or may: it can be written with escapes, or be short for another one."""
-_OLD_RELEASE_FILES = ("release.yaml", ".metadata", os.path.join(".metadata", "release_time.txt"))
 
 
 class Place(NamedTuple):
@@ -366,10 +376,3 @@ def _read_all(handle: int, size: int) -> bytes:
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)
-
-
-def old_release_files(folder: str) -> list[tuple[str, FileState]]:
-    """Where older versions of rez kept release times, as far as it is there."""
-    paths = [os.path.join(folder, name) for name in _OLD_RELEASE_FILES]
-    found = [(path, state_to_watch(path)) for path in paths]
-    return [(path, state) for path, state in found if state != ABSENT]

@@ -33,6 +33,7 @@ _TICK = 50_000_000
 _COARSE_TICK = 2 * _SECOND
 """For file systems that keep whole seconds; FAT keeps every other one."""
 
+_OLD_RELEASE_FILES = ("release.yaml", ".metadata", os.path.join(".metadata", "release_time.txt"))
 _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
@@ -163,3 +164,10 @@ def latest_time(state: FileState) -> int:
 def certainly_settled_before(now_ns: int) -> int:
     """Every state whose `latest_time` is earlier than this is settled at `now_ns`; saves a call for each file."""
     return now_ns - _COARSE_TICK
+
+
+def old_release_files(folder: str) -> list[tuple[str, FileState]]:
+    """Where older versions of rez kept release times, as far as it is there."""
+    paths = [os.path.join(folder, name) for name in _OLD_RELEASE_FILES]
+    found = [(path, state_to_watch(path)) for path in paths]
+    return [(path, state) for path, state in found if state != ABSENT]

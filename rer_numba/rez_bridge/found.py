@@ -18,7 +18,7 @@ from rez.utils.sourcecode import SourceCode
 from rer_numba.errors import VersionError
 from rer_numba.packages import BrokenValue, PackageData
 from rer_numba.partial import Listed, Listing, Read
-from rer_numba.paths.states import UNSURE, state_to_watch
+from rer_numba.paths.states import UNSURE, old_release_files, state_to_watch
 from rer_numba.rez_bridge import memory
 from rer_numba.rez_bridge.load import attempt, late, package_of
 from rer_numba.rez_bridge.witness import Witness
@@ -239,7 +239,6 @@ def _static(resource: Any) -> StaticPackage | None:
         return None
     if resource.filepath is None or resource.file_format is not FileFormat.py:
         return None
-    from rer_numba.paths.read import old_release_files
     from rer_numba.paths.static_package import NotPlainError, parse_static_package
 
     try:
