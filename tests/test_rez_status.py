@@ -18,6 +18,7 @@ PACKAGES = {
     "app-1": "requires = ['lib-1']",
     "lib-1": "",
     "late-1": "@late()\ndef requires():\n    return ['lib']",
+    "failing-1": "@late()\ndef requires():\n    raise ValueError('mine')",
     "bad-1": "requires = ['lib-1', '!lib-1']",
 }
 
@@ -54,7 +55,8 @@ def test_hooked(studio: Studio, packages: Path) -> None:
     ("request_", "code", "expected"),
     [
         ("app", 0, {"status": "solved", "native": 1, "fallback": 0, "packages": ["lib-1[]", "app-1[]"]}),
-        ("late", 0, {"status": "solved", "native": 0, "fallback": 1}),
+        ("late", 0, {"status": "solved", "native": 1, "fallback": 0}),
+        ("failing", 1, {"status": "error", "fallback": 1}),
         ("app !lib", 1, {"status": "failed", "native": 1, "fallback": 0}),
         ("nothing", 1, {"status": "error", "fallback": 0}),
         ("bad", 1, {"status": "error", "fallback": 0}),
@@ -96,7 +98,7 @@ def test_text(studio: Studio, tmp_path: Path, packages: Path) -> None:
     done = studio.run("-m", "rer_numba", "rez", "status", "late", variables=variables)
     rows = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     assert done.code == 0 and rows["hooked"] == f"yes, by {studio.config}"
-    assert "solved by  rez, because requires is a late function" in done.out
+    assert "solved by  rer-numba" in done.out
     done = Studio(tmp_path / "other", [packages], WITH_SOURCES).run(
         "-m", "rer_numba", "rez", "status", variables=variables
     )
