@@ -146,15 +146,11 @@ def resolve(request: Sequence[str]) -> Facts:
 
 
 def _answer(request: Sequence[str]) -> Facts:
-    from rez.exceptions import RezError
     from rez.resolved_context import ResolvedContext
-    from rez.version import VersionError
-
-    from rer_numba.rez_bridge.modes import FallbackError
 
     try:
         context = ResolvedContext(list(request))
-    except (RezError, VersionError, FallbackError) as error:
+    except Exception as error:  # noqa: BLE001 - rez's own, and whatever code in packages raises
         failure = f"{type(error).__name__}: {error}"
         return {"status": "error", "packages": [], "failure": failure, "from_cache": False}
     return {
