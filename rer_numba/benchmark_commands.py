@@ -6,6 +6,7 @@ in the resolved environment prints it.
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import subprocess
@@ -54,6 +55,8 @@ class RezCommands:
         self.folder = folder
         for name in ("home", "tmp"):
             os.mkdir(os.path.join(folder, name))
+        # as installers do; a source tree has none of its own, since rez has its commands write no bytecode
+        compileall.compile_dir(os.path.join(ROOT, "rer_numba"), quiet=2)
 
     def configure(self, name: str, paths: Sequence[str], settings: str = "", *, bridge: bool) -> str:
         """Write a configuration file; return its path."""

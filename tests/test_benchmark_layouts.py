@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,13 @@ def test_another_answer_is_noticed(tree: str, commands: RezCommands, monkeypatch
     assert [text.partition(" is ")[0] for text in report["differences"]] == [
         f"clean, large: {kind}: REZ_USED_RESOLVE" for kind in ("first", "second")
     ]
+
+
+def test_bytecode_is_there_as_after_an_installation(commands: RezCommands) -> None:
+    """rez has its commands write none, so that those of a source tree would compile the bridge each time."""
+    assert commands.folder
+    for module in (benchmark_layouts, cli):
+        assert os.path.isfile(cache_from_source(str(module.__file__)))
 
 
 # -------------------------------------------------------------------------------------------------------------- layouts
