@@ -199,6 +199,7 @@ class Assembly:
         self._keeper = keeper
         self._is_answered = is_answered
         self._roots: dict[str, None] = {}
+        self._closes = False
         self._begin()
 
     def _doubt(self) -> None:
@@ -226,7 +227,7 @@ class Assembly:
 
     def _compose(self) -> None:
         self.waves += 1
-        tables = self.partial.tables(self._composed_roots())
+        tables = self.partial.tables(self._composed_roots(), closes=self._closes)
         self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
 
     def _composed_roots(self) -> Iterable[str] | None:
@@ -249,6 +250,7 @@ class Assembly:
             if self._reach is not None:
                 if self._reach.begin(request):
                     self._take_in(one.name for one in request)
+                    self._closes = True
                     self._compose()
                 return
             names = [one.name for one in request]
@@ -256,6 +258,7 @@ class Assembly:
                 self._list(name)
             if any(self.snapshot.lacks(name, self._found) for name in names):
                 self._take_in(names)
+                self._closes = True  # nobody knows what the solve will touch
                 self._compose()
 
     def snapshot_with(self, late: Iterable[tuple[Found, PackageData]], names: Iterable[str]) -> AssembledSnapshot:
@@ -265,11 +268,11 @@ class Assembly:
         ----------
         late : iterable of (Found, PackageData)
         names : iterable of str
-            The families of the request.
+            The families that the solve has touched so far.
         """
         with self._lock:
             self._take_in(names)
-            tables = self.partial.tables(self._composed_roots(), late=late)
+            tables = self.partial.tables(self._composed_roots(), closes=self._closes, late=late)
             return AssembledSnapshot(tables, self.partial, None, self._found, self.snapshot)
 
     def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True, asks_process: bool = False) -> bool:
@@ -366,8 +369,12 @@ class Assembly:
 
     def _keep(self) -> None:
         """Keep what was composed for the next process, if it says anything new."""
-        if self.snapshot.part is None and self._keeper.may_keep(self.partial.progress):
-            self._keeper.keep(self.partial.tables(self._roots, to_keep=True), self.partial.progress)
+        if self.snapshot.part is not None or not self._keeper.may_keep(self.partial.progress):
+            return
+        views = self.snapshot.views
+        if not self.partial.lasts():
+            views = self.partial.tables(self._roots, closes=self._closes, to_keep=True)
+        self._keeper.keep(views, self.partial.progress)
 
     # --- reading
 

@@ -451,21 +451,24 @@ class Partial:
         self,
         roots: Iterable[str] | None = None,
         *,
+        closes: bool = True,
         to_keep: bool = False,
         late: Iterable[tuple[Found, PackageData]] = (),
     ) -> Views:
-        """Everything that solves can reach from some families, with marks for what is not read.
+        """Tables of some families, with marks for what is not read.
 
         Parameters
         ----------
         roots : iterable of str, optional
             Families. None: all that there are.
+        closes : bool
+            With all families that solves can reach from these, by any version. Else the others are marked as well.
         to_keep : bool
             For another process: without what it must read for itself.
         late : iterable of (Found, PackageData)
             What packages say in a solve whose late functions have been called.
         """
-        left_out = {name for name in self.listings if not self._is_lasting(name)} | self._fleeting if to_keep else set()
+        left_out = self._fleeting_families() if to_keep else set()
         from rer_numba.compose import DraftPart, TablesPart, compose
         from rer_numba.draft import FactsDraft
 
@@ -480,12 +483,20 @@ class Partial:
                 DraftPart(self._draft, self._folders(left_out), left_out),
                 *(TablesPart(part.views, part.paths, None, part.left_out | left_out) for part in self.parts),
             ],
-            closure_of=roots,
+            families=None if closes or roots is None else [*roots, *self.listings],
+            closure_of=roots if closes else None,
             family_errors={**self._family_errors(left_out), **dict.fromkeys(left_out, mark)},
-            unlisted_error=mark if left_out or not self._is_answered else None,
+            unlisted_error=mark if left_out or not self._is_answered or not closes else None,
             listed=self.listings.keys() - left_out,
             locations=self._locations,
         )
+
+    def lasts(self) -> bool:
+        """Return whether everything that was listed and read holds for other processes too."""
+        return not self._known and not self._fleeting_families()
+
+    def _fleeting_families(self) -> set[str]:
+        return {name for name in self.listings if not self._is_lasting(name)} | self._fleeting
 
     def _folders(self, left_out: set[str]) -> list[SourceFolder]:
         """The folders of the families that were listed here."""

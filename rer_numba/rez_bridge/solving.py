@@ -129,6 +129,7 @@ class NativeSolve:
         self._loads_seen = -1
         self._settled_to = 0
         self._late: dict[Found, PackageData] = {}
+        self._touched_families: list[str] = []
         self._rows: list[int] = []
         self.ephemerals: list[str] = []
         try:
@@ -149,8 +150,9 @@ class NativeSolve:
         self._scout: Solve | None = None
         self._loads_seen = -1
         late = self._late
-        names = [one.name for one in self.request] if late else []
-        self.snapshot: AssembledSnapshot = self.site.snapshot_with(late.items(), names) if late else self.site.snapshot
+        self.snapshot: AssembledSnapshot = (
+            self.site.snapshot_with(late.items(), self._touched_families) if late else self.site.snapshot
+        )
         self.solve: Solve = self.snapshot.begin(self.request, self.options, self.paths)
 
     def begin_again(self) -> None:
@@ -223,7 +225,10 @@ class NativeSolve:
         if self._error_type(solve) != LATE:
             return False
         called = False
-        for row, _ in self.snapshot.with_error(solve.touched().packages, LATE):
+        touched = solve.touched()
+        name_of = self.snapshot.reader.family_name
+        self._touched_families = [one if isinstance(one, str) else name_of(one) for one in touched.families]
+        for row, _ in self.snapshot.with_error(touched.packages, LATE):
             found = self.snapshot.found(row)
             if found not in self._late:
                 self._late[found] = self._called(row, found)
