@@ -14,7 +14,7 @@ ON_REQUEST = {
 }
 """Markers of tests that only run when `-m` names them."""
 
-DEFAULT_CASES = 2000
+DEFAULT_CASES = 1200
 CHUNK = 100
 
 

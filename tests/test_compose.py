@@ -40,7 +40,7 @@ from tests.product import package_data
 CHILD = "tests/compose_child.py"
 CHILD_TIMEOUT = 1800.0
 """Numba takes two minutes to compile bundles of so many arrays with bounds checks, on an idle machine."""
-N_CASES = 1000
+N_CASES = 500
 CHUNK = 50
 CHECKED = list(range(2000, 2060))
 UNCOMPILED = [*range(40), 631]
