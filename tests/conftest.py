@@ -11,6 +11,7 @@ from rer_numba.user_cache import cache_folder
 ON_REQUEST = {
     "live_rez": "solves rez's 188 benchmark requests with rez itself: three minutes",
     "exhaustive": "every one- and two-item request over rez's own test packages: some minutes",
+    "numba_bounds": "the composing kernels, compiled by Numba with bounds checks: two minutes to compile",
 }
 """Markers of tests that only run when `-m` names them."""
 

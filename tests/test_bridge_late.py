@@ -85,10 +85,10 @@ def answer(path: Path, request: Sequence[str], **options: Any) -> tuple[Any, ...
 
 
 @pytest.mark.parametrize("published", [False, True])
-@pytest.mark.parametrize("first", range(0, 40, 10))
+@pytest.mark.parametrize("first", range(0, 20, 5))
 def test_random_packages(first: int, published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with rez_as(PathSettings()):
-        for seed in range(first, first + 10):
+        for seed in range(first, first + 5):
             rng = random.Random(seed)
             path = tmp_path / str(seed) / "packages"
             make_packages(path, seed)

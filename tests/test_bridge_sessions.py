@@ -71,7 +71,7 @@ def differences(folder: Path, sessions: Mapping[str, Sequence[Action]]) -> list[
 
 @pytest.mark.parametrize("first", [0, 20_000])
 def test_random_sessions(first: int, tmp_path: Path) -> None:
-    assert not differences(tmp_path, {f"{seed:06}": session(seed) for seed in range(first, first + 40)})
+    assert not differences(tmp_path, {f"{seed:06}": session(seed) for seed in range(first, first + 24)})
 
 
 REQUIRES_B = "requires = ['b']\n"

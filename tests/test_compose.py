@@ -232,6 +232,7 @@ def run_child(seeds: list[int], *before: str, **environment: str) -> dict[str, A
     return report
 
 
+@pytest.mark.numba_bounds
 def test_with_bounds_checks(tmp_path: Path) -> None:
     """Numba's own way: the same columns, and each kernel is compiled once."""
     report = run_child(CHECKED, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
