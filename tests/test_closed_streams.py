@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rer_numba.cli_parser import make_parser
-from tests.process import ROOT, TIMEOUT
+from tests.process import PATIENCE, ROOT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the shell that closes streams")
 
@@ -51,7 +51,7 @@ def run(folder: Path, command: str, streams: str) -> subprocess.CompletedProcess
     line = f'"{sys.executable}" -W ignore -m rer_numba {command} {streams}'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        line, shell=True, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT,
+        line, shell=True, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 

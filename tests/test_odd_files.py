@@ -10,13 +10,14 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from rer_numba import PackageData, Repository, locks, plain_files
-from rer_numba.batch.arrow import write_table
+from rer_numba.batch.files import write_results
 from rer_numba.cli import main
 from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
 from rer_numba.generations import POINTER
@@ -32,6 +33,10 @@ from tests.process import run_python
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes with names of files")
 HUGE = 8 << 30
 TABLE = pa.table({"number": [1, 2, 3]})
+
+
+def write_table(table: pa.Table, path: str) -> None:
+    write_results(SimpleNamespace(to_arrow=lambda: table), path)  # type: ignore[arg-type]
 
 
 @pytest.fixture
