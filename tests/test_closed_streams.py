@@ -28,6 +28,7 @@ COMMANDS = {
     "info site.rer": 0,
     "verify site.rer": 0,
     "refresh site.rer": 0,
+    "help solve": 0,
     "--help": 0,
     "--version": 0,
     "nonsense": 2,
