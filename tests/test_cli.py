@@ -78,7 +78,7 @@ def test_module_runs_as_the_command() -> None:
         (["solve"], "required: REQUEST"),
         (["solve", "maya", "--bogus"], "unrecognized arguments: --bogus"),
         (["info", "a.rer", "b.rer"], "unrecognized arguments: b.rer"),
-        (["encode", "packages"], "required: -o/--output"),
+        (["encode", "packages"], "give -o FILE, for example site.rer"),
         (["solve", "maya", "--variant-select-mode", "best"], "invalid choice: 'best'"),
         (["solve", "maya", "--time", "-1w"], "'-1w' is an unrecognised time format."),
         (["solve", "maya", "-t", "noon"], "'noon' is an unrecognised time format."),
