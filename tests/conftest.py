@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from rez.plugin_managers import plugin_manager
 
 from rer_numba.user_cache import cache_folder
 
@@ -35,6 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = cache_folder()
     if folder is not None:
         os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rez_plugins() -> None:
+    """Rez's repository plugins, loaded while warnings are warnings.
+
+    Loading them warns of a call that Python retires. Where a test makes errors of warnings and happens to be the first
+    to need a plugin, rez would give it up for the rest of the process.
+    """
+    plugin_manager.get_plugins("package_repository")
 
 
 @pytest.fixture

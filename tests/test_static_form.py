@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pyrer
 import pytest
 
 from rer_numba import PackageData, parse_static_package_py, parse_static_packages_py
@@ -12,21 +13,25 @@ from rer_numba import PackageData, parse_static_package_py, parse_static_package
 PLAIN = "name = 'a'\nversion = '1'\n"
 
 
-@pytest.mark.parametrize(
-    ("source", "package"),
-    [
-        (PLAIN, PackageData("a", "1")),
-        (PLAIN + "requires = ['b-2', '!c']\n", PackageData("a", "1", ["b-2", "!c"])),
-        (PLAIN + "variants = [['b'], ['c']]\n", PackageData("a", "1", None, [["b"], ["c"]])),
-        (PLAIN + "build_requires = ['z']\ntimestamp = 5\n", PackageData("a", "1", build_requires=["z"], timestamp=5)),
-        (PLAIN + "def commands():\n    name = 'b'\n", PackageData("a", "1")),
-        ("name = 'a'\nversion = ''\n", PackageData("a", "")),
-        (PLAIN + "description = 'é'\n", PackageData("a", "1")),
-    ],
-)
+PLAIN_PACKAGES = [
+    (PLAIN, PackageData("a", "1")),
+    (PLAIN + "requires = ['b-2', '!c']\n", PackageData("a", "1", ["b-2", "!c"])),
+    (PLAIN + "variants = [['b'], ['c']]\n", PackageData("a", "1", None, [["b"], ["c"]])),
+    (PLAIN + "build_requires = ['z']\ntimestamp = 5\n", PackageData("a", "1", build_requires=["z"], timestamp=5)),
+    (PLAIN + "def commands():\n    name = 'b'\n", PackageData("a", "1")),
+    ("name = 'a'\nversion = ''\n", PackageData("a", "")),
+    (PLAIN + "description = 'é'\n", PackageData("a", "1")),
+]
+
+
+@pytest.mark.parametrize(("source", "package"), PLAIN_PACKAGES)
 def test_plain(source: str, package: PackageData) -> None:
-    """What pyrer reads, too."""
     assert parse_static_package_py(source) == package
+
+
+@pytest.mark.parametrize(("source", "package"), PLAIN_PACKAGES)
+def test_plain_as_by_pyrer(source: str, package: PackageData) -> None:
+    pyrer = pytest.importorskip("pyrer")
     theirs = pyrer.parse_static_package_py(source)
     assert (theirs.name, theirs.version, theirs.requires, theirs.variants) == (
         package.name,
@@ -78,12 +83,18 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_wrong_types() -> None:
-    """As by pyrer."""
-    for function in (parse_static_package_py, pyrer.parse_static_package_py):
+    refuses_wrong_types(parse_static_package_py, parse_static_packages_py)
+
+
+def test_wrong_types_as_by_pyrer() -> None:
+    pyrer = pytest.importorskip("pyrer")
+    refuses_wrong_types(pyrer.parse_static_package_py, pyrer.parse_static_packages_py)
+
+
+def refuses_wrong_types(one: Callable[[Any], object], many: Callable[[Any], object]) -> None:
+    """Bytes for a source; a path, or things that are none, for paths."""
+    with pytest.raises(TypeError):
+        one(PLAIN.encode())
+    for wrong in ([5], "package.py"):
         with pytest.raises(TypeError):
-            function(PLAIN.encode())  # type: ignore[arg-type]
-    for many in (parse_static_packages_py, pyrer.parse_static_packages_py):
-        with pytest.raises(TypeError):
-            many([5])  # type: ignore[list-item]
-        with pytest.raises(TypeError):
-            many("package.py")
+            many(wrong)
