@@ -11,9 +11,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from rer_numba.errors import RerError
@@ -101,9 +101,23 @@ class RezCommands:
         self, count: int, environment: Mapping[str, str], request: Sequence[str], more: Sequence[str] = ()
     ) -> list[Ran]:
         """Start a command so many times, without waiting for any, and wait for all."""
-        with ThreadPoolExecutor(count) as pool:
-            started = [pool.submit(self.run, environment, request, ENTRY, more) for _ in range(count)]
-            return [one.result()._replace(cpu_seconds=None) for one in started]
+        ran: list[Ran] = []
+        errors: list[Exception] = []
+
+        def run_one() -> None:
+            try:
+                ran.append(self.run(environment, request, ENTRY, more)._replace(cpu_seconds=None))
+            except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets it
+                errors.append(error)
+
+        threads = [threading.Thread(target=run_one) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return ran
 
     def rer_numba(self, environment: Mapping[str, str], *arguments: str) -> None:
         """Run ``rer-numba ARGUMENTS...``.
