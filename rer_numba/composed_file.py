@@ -14,9 +14,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import stat
 import sys
-import time
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -26,15 +24,13 @@ from rer_numba.hashing import blake2b
 from rer_numba.locks import is_litter, remove_file, temporary_name
 from rer_numba.schema import COLUMNS, FORMAT_MAJOR, FORMAT_MINOR
 from rer_numba.user_cache import (
-    NO_WAIT,
     OPEN_FLAGS,
-    TOUCH_AFTER,
     cache_folder,
     folder_problem,
     make_folder,
-    renew_date,
+    open_own,
+    renew_if_old,
     set_mode,
-    unsafe,
 )
 from rer_numba.views import Longest, Views, empty, typed
 
@@ -80,21 +76,19 @@ def read(name: str) -> ComposedFile | None:
     if folder is None or sys.byteorder != "little" or folder_problem(folder):
         return None
     path = os.path.join(folder, name)
-    try:
-        handle = os.open(path, os.O_RDONLY | OPEN_FLAGS | NO_WAIT)
-    except OSError:
+    opened = open_own(path)
+    if opened is None:
         return None
+    handle, info = opened
     try:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode) or unsafe(info) or info.st_size <= len(MAGIC) + 8:
+        if info.st_size <= len(MAGIC) + 8:
             return None
         data = memoryview(mmap.mmap(handle, 0, access=mmap.ACCESS_READ))
     except OSError:
         return None
     finally:
         os.close(handle)
-    if time.time() - info.st_mtime > TOUCH_AFTER:
-        renew_date(path)
+    renew_if_old(path, info)
     return _parsed(data)
 
 

@@ -8,6 +8,7 @@ can write counts as absent.
 import os
 import stat
 import sys
+import time
 from typing import Final
 
 OPEN_FLAGS: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -98,6 +99,32 @@ def set_mode(handle: int, mode: int) -> None:
             os.fchmod(handle, mode)
         except OSError:
             pass
+
+
+def open_own(path: str) -> tuple[int, os.stat_result] | None:
+    """Open a file of the cache for reading: the descriptor, which the caller closes, and what the system says of it.
+
+    None if there is none, or nothing that only the user can have written.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | OPEN_FLAGS | NO_WAIT)
+    except OSError:
+        return None
+    try:
+        info = os.fstat(handle)
+        believed = stat.S_ISREG(info.st_mode) and not unsafe(info)
+    except OSError:
+        believed = False
+    if not believed:
+        os.close(handle)
+        return None
+    return handle, info
+
+
+def renew_if_old(path: str, info: os.stat_result) -> None:
+    """Renew the date of a file that was used, once in `TOUCH_AFTER`."""
+    if time.time() - info.st_mtime > TOUCH_AFTER:
+        renew_date(path)
 
 
 def renew_date(path: str) -> None:

@@ -16,7 +16,6 @@ long enough ago that another one must show: then whoever changes it later gives 
 from __future__ import annotations
 
 import os
-import stat
 import time
 from typing import Final, NamedTuple
 
@@ -24,15 +23,13 @@ from rer_numba._version import __version__
 from rer_numba.locks import is_litter, remove_file, temporary_name
 from rer_numba.schema import FORMAT_MAJOR, FORMAT_MINOR
 from rer_numba.user_cache import (
-    NO_WAIT,
     OPEN_FLAGS,
-    TOUCH_AFTER,
     cache_folder,
     folder_problem,
     make_folder,
-    renew_date,
+    open_own,
+    renew_if_old,
     set_mode,
-    unsafe,
 )
 
 FOLDER: Final = "verified"
@@ -160,21 +157,17 @@ def _read(path: str) -> bytes | None:
     """A record; None if there is none, or if somebody else could have written it."""
     if folder_problem(os.path.dirname(path)):
         return None
-    try:
-        handle = os.open(path, os.O_RDONLY | OPEN_FLAGS | NO_WAIT)
-    except OSError:
+    opened = open_own(path)
+    if opened is None:
         return None
+    handle, info = opened
     try:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode) or unsafe(info):
-            return None
         data = os.read(handle, 1000)
     except OSError:
         return None
     finally:
         os.close(handle)
-    if time.time() - info.st_mtime > TOUCH_AFTER:
-        renew_date(path)
+    renew_if_old(path, info)
     return data
 
 

@@ -10,12 +10,11 @@ Invariants
 
 import os
 import stat
-import time
 from typing import Final, NamedTuple
 
 from rer_numba.hashing import blake2b
 from rer_numba.tell import warn_once
-from rer_numba.user_cache import NO_WAIT, OPEN_FLAGS, TOUCH_AFTER, folder_problem, renew_date, unsafe
+from rer_numba.user_cache import NO_WAIT, OPEN_FLAGS, folder_problem, renew_if_old, unsafe
 
 MAGIC: Final = b"RERNOBJ\x01"
 KEY_SIZE: Final = 32
@@ -92,8 +91,8 @@ class Place(NamedTuple):
         finally:
             os.close(handle)
         code = unpack(data, self.key)
-        if code is not None and time.time() - info.st_mtime > TOUCH_AFTER:
-            renew_date(self.path)
+        if code is not None:
+            renew_if_old(self.path, info)
         return code
 
     def _is_good(self, info: os.stat_result) -> bool:
