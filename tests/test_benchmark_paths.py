@@ -52,6 +52,7 @@ def tree(tmp_path: Path) -> Path:
     folder = tmp_path / "packages"
     for package in studio_data():
         write_package(folder, package)
+    wait_a_tick()  # nobody can set back when a date was set
     return folder
 
 
