@@ -199,11 +199,14 @@ def shown_options(options: SolveOptions) -> dict[str, Any]:
     from rer_numba.stored_policy import filter_to_pod, orderers_to_pod
 
     pod = options.values()
-    for name, as_pod in (("package_orderers", orderers_to_pod), ("package_filter", filter_to_pod)):
-        try:
-            pod[name] = as_pod(pod[name])
-        except ConfigurationError:
-            pod[name] = repr(pod[name])
+    try:
+        pod["package_orderers"], pod["rez_version"] = orderers_to_pod(options.package_orderers, options.rez_version)
+    except ConfigurationError:
+        pod["package_orderers"] = repr(options.package_orderers)
+    try:
+        pod["package_filter"] = filter_to_pod(options.package_filter)
+    except ConfigurationError:
+        pod["package_filter"] = repr(options.package_filter)
     pod["implicit_packages"] = list(options.implicit_packages)
     return pod
 

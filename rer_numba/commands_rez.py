@@ -9,6 +9,7 @@ from typing import Any
 
 from rer_numba.cli import BAD_INPUT, OK, UNSOLVED, complain
 from rer_numba.commands import count_families, counted, facts_only, print_facts, print_json
+from rer_numba.rez_versions import traits_of
 from rer_numba.tables_text import PlainOutput
 
 HOOK = "import rer_numba.rez_bridge.auto"
@@ -25,7 +26,6 @@ def status(arguments: argparse.Namespace) -> int:
     """`rer-numba rez status [REQUEST...]`."""
     from rer_numba.rez_bridge import modes
     from rer_numba.rez_bridge.configured import packages_path_from_rez
-    from rer_numba.rez_bridge.hook import SUPPORTED
     from rer_numba.rez_bridge.status import line_in, probe, repositories, resolve, rez_python
 
     packages_path_from_rez()  # an error that says what to do, where there is no rez
@@ -37,7 +37,7 @@ def status(arguments: argparse.Namespace) -> int:
         "hooked": bool(found.get("hooked")),
         "python": found["python"],
         "rez": version or None,
-        "supported": version.startswith(SUPPORTED),
+        "supported": traits_of(version, found.get("folder")) is not None if version else False,
         "rer_numba": found.get("rer_numba"),
         "mode": mode.kind if mode.sample == 1.0 else f"{mode.kind}={mode.sample}",
         "configuration": found.get("configuration", []),

@@ -34,6 +34,7 @@ from rer_numba.views import Views, family_of_package, zeros
 
 if TYPE_CHECKING:  # a process that has a filter need not import what is made for orderers, nor the other way round
     from rer_numba.filters.compiled import CompiledFilter
+    from rer_numba.orderers.lists import CompiledListOrders
     from rer_numba.orderers.tables import CompiledOrders, RangeOrder
     from rer_numba.state import Work
 
@@ -50,7 +51,7 @@ class CompiledPolicy(Policy):
     views, reader
         The repository; the reader says whether build_requires count.
     package_filter : CompiledFilter or None
-    orders : CompiledOrders or None
+    orders : CompiledOrders, CompiledListOrders or None
     allow_unversioned : bool
         Packages without a version exist.
 
@@ -65,7 +66,7 @@ class CompiledPolicy(Policy):
         views: Views,
         reader: Reader,
         package_filter: CompiledFilter | None,
-        orders: CompiledOrders | None,
+        orders: CompiledOrders | CompiledListOrders | None,
         allow_unversioned: bool = True,
     ) -> None:
         super().__init__(views)

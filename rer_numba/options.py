@@ -24,6 +24,7 @@ class Overrides(TypedDict, total=False):
     error_on_missing_variant_requires: bool
     allow_unversioned_packages: bool
     implicit_packages: Iterable[Any]
+    rez_version: str | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class SolveOptions:
         Packages without a version exist.
     implicit_packages : tuple of str
         Requests added to every request.
+    rez_version : str or None
+        The version of rez whose meaning the orderers have, "3.0.0" say: it has changed in 3.1 and in 3.4. None: the
+        newest.
     """
 
     variant_select_mode: str = "version_priority"
@@ -58,6 +62,7 @@ class SolveOptions:
     error_on_missing_variant_requires: bool = True
     allow_unversioned_packages: bool = True
     implicit_packages: tuple[str, ...] = ()
+    rez_version: str | None = None
 
     @classmethod
     def from_rez(cls) -> SolveOptions:
@@ -116,11 +121,13 @@ class SolveOptions:
         """Give them as texts, numbers, lists and dicts. Raises as `to_json` does."""
         from rer_numba.stored_policy import filter_to_pod, orderers_to_pod
 
+        orderers, rez_version = orderers_to_pod(self.package_orderers, self.rez_version)
         return {
             **self.checked().values(),
-            "package_orderers": orderers_to_pod(self.package_orderers),
+            "package_orderers": orderers,
             "package_filter": filter_to_pod(self.package_filter),
             "implicit_packages": [str(item) for item in self.implicit_packages],
+            "rez_version": rez_version,
         }
 
     def read(self) -> SolveOptions:
@@ -135,7 +142,7 @@ class SolveOptions:
         if self.package_orderers is not None:
             from rer_numba.orderers import as_package_orderers
 
-            as_package_orderers(self.package_orderers)
+            as_package_orderers(self.package_orderers, self.rez_version)
         if self.package_filter is not None:
             from rer_numba.filters import as_package_filter
 
@@ -193,7 +200,20 @@ class SolveOptions:
                 raise ConfigurationError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.timestamp is not None and (isinstance(self.timestamp, bool) or not isinstance(self.timestamp, int)):
             raise ConfigurationError(f"timestamp must be a whole number of seconds or None, not {self.timestamp!r}")
+        self._check_rez_version()
         return replace(self, implicit_packages=_as_texts(self.implicit_packages))
+
+    def _check_rez_version(self) -> None:
+        if self.rez_version is None:
+            return
+        if not isinstance(self.rez_version, str):
+            raise ConfigurationError(f"rez_version must be a version of rez or None, not {self.rez_version!r}")
+        from rer_numba.rez_versions import NEWEST, OLDEST, traits_of
+
+        if traits_of(self.rez_version) is None:
+            raise ConfigurationError(
+                f"rez_version: what orderers mean is known of rez {OLDEST} to {NEWEST}, not of {self.rez_version!r}"
+            )
 
 
 def _require_known_keys(package_filter: Any) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a process that has a filter need not import what is made fo
     from rer_numba.filters.compiled import CompiledFilter, Names
     from rer_numba.options import SolveOptions
     from rer_numba.orderers import Orderers
+    from rer_numba.orderers.lists import CompiledListOrders
     from rer_numba.orderers.tables import CompiledOrders
 
 MOST_BYTES = 128 << 20
@@ -97,7 +98,13 @@ class Policies:
             self._names = Names(self._views, self._reader)
         return compile_filter(package_filter, self._views, self._reader, self._names)
 
-    def _compiled_orders(self, orderers: Orderers) -> CompiledOrders:
+    def _compiled_orders(self, orderers: Orderers) -> CompiledOrders | CompiledListOrders:
+        from rer_numba.orderers import OrderMeaning
+
+        if orderers.meaning is OrderMeaning.LISTS:
+            from rer_numba.orderers.lists import CompiledListOrders
+
+            return CompiledListOrders(orderers, self._views, self._reader)
         from rer_numba.orderers.tables import CompiledOrders
 
         return CompiledOrders(orderers, self._views, self._reader)
@@ -143,7 +150,7 @@ def _orderers_of(options: SolveOptions) -> Orderers | None:
         return None
     from rer_numba.orderers import as_package_orderers
 
-    return as_package_orderers(options.package_orderers)
+    return as_package_orderers(options.package_orderers, options.rez_version)
 
 
 def _filter_of(options: SolveOptions) -> AnyFilter | None:
@@ -160,7 +167,14 @@ def _as_written(options: SolveOptions) -> bytes | None:
     """A key for options that are plain data, to find their policy without reading them again; None for objects."""
     try:  # version 2 writes equal data equally
         return marshal.dumps(
-            (options.package_orderers, options.package_filter, options.timestamp, options.allow_unversioned_packages), 2
+            (
+                options.package_orderers,
+                options.rez_version,
+                options.package_filter,
+                options.timestamp,
+                options.allow_unversioned_packages,
+            ),
+            2,
         )
     except ValueError:
         return None

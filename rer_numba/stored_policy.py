@@ -12,6 +12,7 @@ from rer_numba.errors import ConfigurationError
 from rer_numba.filters import CustomFilter, PackageFilter, PackageFilterList, as_package_filter
 from rer_numba.filters.rules import Rule, is_custom
 from rer_numba.orderers import CustomOrder, as_package_orderers
+from rer_numba.rez_versions import OrderMeaning, version_with
 
 _REMEDY = "leave it out of what is stored and give it to each solve"
 
@@ -20,25 +21,37 @@ def _not_stored(what: str, given: object, why: str) -> ConfigurationError:
     return ConfigurationError(f"{what} {given!r} cannot be stored: {why}; {_REMEDY}")
 
 
-def orderers_to_pod(given: Any) -> list[dict[str, Any]] | None:
+def orderers_to_pod(given: Any, rez_version: str | None) -> tuple[list[dict[str, Any]] | None, str | None]:
     """Give orderers, in any form that `as_package_orderers` takes, in rez's configuration form.
+
+    Parameters
+    ----------
+    given
+    rez_version : str or None
+        The rez whose meaning they have, see `as_package_orderers`.
+
+    Returns
+    -------
+    orderers, rez_version
+        What to store of both.
 
     Raises
     ------
     ConfigurationError
         One of them cannot be stored; the text says which.
     """
-    orderers = as_package_orderers(given)
+    orderers = as_package_orderers(given, rez_version)
     if orderers is None:
-        return None
+        return None, rez_version
     for order in orderers.leaves():
         if isinstance(order, CustomOrder):
             raise _not_stored("package orderer", order.given, "it is of a class of its own")
     for order in orderers:
         again = as_package_orderers([order.to_pod()])
-        if again is None or again.key() != (order.key(),):
+        if again is None or list(again) != [order]:
             raise _not_stored("package orderer", order, "its configuration form does not say all of it")
-    return orderers.to_pod()
+    is_newest = orderers.meaning is OrderMeaning.KEYS
+    return orderers.to_pod(), rez_version if rez_version or is_newest else version_with(orderers.meaning)
 
 
 def filter_to_pod(given: Any) -> list[dict[str, Any]] | None:

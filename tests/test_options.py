@@ -34,6 +34,7 @@ OPTIONS = SolveOptions(
     timestamp=99,
     building=True,
     error_on_missing_variant_requires=False,
+    rez_version="3.3.0",
     allow_unversioned_packages=False,
     implicit_packages=("~os==linux",),
 )

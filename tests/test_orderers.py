@@ -237,7 +237,7 @@ def test_pods_are_read_and_written_as_rez_does() -> None:
 def test_what_is_handed_in() -> None:
     assert as_package_orderers(None) is None
     none = as_package_orderers([])
-    assert none is not None and not none and none.key() == ()
+    assert none is not None and not none and none.key() == ("keys",)
     assert as_package_orderers(none) is none
     split = Orderers([VersionSplitOrder("1.2.3")])
     assert as_package_orderers([("version_split", {"first_version": "1.2.3"})]) == split

@@ -10,11 +10,13 @@ type. The text names the value.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rer_numba.orderers.orders import (
     ALL_PACKAGES,
+    ASKED_FOR_LISTS,
     NEWEST_FIRST,
     CustomOrder,
     NoOrder,
@@ -25,9 +27,12 @@ from rer_numba.orderers.orders import (
     VersionSplitOrder,
     as_families,
     as_order,
+    is_of_rez,
+    is_orderer,
     raised_by_custom,
     wrong,
 )
+from rer_numba.rez_versions import OrderMeaning, order_meaning
 from rer_numba.version_order import Version
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ __all__ = [
     "CustomOrder",
     "Leaf",
     "NoOrder",
+    "OrderMeaning",
     "Orderers",
     "PackageOrder",
     "PackagesOf",
@@ -74,10 +80,22 @@ class Orderers:
     ----------
     orders : iterable of PackageOrder
         Where two name one family, the first counts.
+    meaning : OrderMeaning
+        What they do, which depends on the version of rez.
+
+    Raises
+    ------
+    ConfigurationError
+        They put lists in order, and one is of somebody else's class: only rez can ask it.
     """
 
-    def __init__(self, orders: Iterable[PackageOrder]) -> None:
+    def __init__(self, orders: Iterable[PackageOrder], meaning: OrderMeaning = OrderMeaning.KEYS) -> None:
         self._orders = tuple(orders)
+        self.meaning = meaning
+        if meaning is OrderMeaning.LISTS:
+            for order in self.leaves():
+                if isinstance(order, CustomOrder):
+                    raise wrong(ASKED_FOR_LISTS, order.given)
         self._by_family: dict[str, PackageOrder] = {}
         for order in self._orders:
             for family in order.packages:
@@ -93,6 +111,20 @@ class Orderers:
             while isinstance(order, PerFamilyOrder):
                 order = order.order_for(family)
             found = self._leaves[family] = Leaf(order, nested)
+        return found
+
+    def chain(self, family: str) -> list[PackageOrder]:
+        """The orderers that put the packages of a family in order up to rez 3.0: the first one does that can.
+
+        Ports: rez.solver._PackageVariantSlice.sort_versions, rez.package_order.PerFamilyOrder.reorder (rez 3.0.0).
+        """
+        found: list[PackageOrder] = []
+        for order in self._orders:
+            one: PackageOrder | None = order
+            while isinstance(one, PerFamilyOrder):
+                one = one.order_dict.get(family) or one.default_order
+            if one is not None:
+                found.append(one)
         return found
 
     def keys(self, packages_of: PackagesOf) -> OrderKeys:
@@ -115,8 +147,8 @@ class Orderers:
 
     def key(self) -> tuple[Any, ...] | None:
         """Something hashable, equal for orderers that say the same; None with a `CustomOrder` among them."""
-        keys = tuple([order.key() for order in self._orders])
-        return None if None in keys else keys
+        keys = [order.key() for order in self._orders]
+        return None if None in keys else (self.meaning.value, *keys)
 
     def __iter__(self) -> Iterator[PackageOrder]:
         return iter(self._orders)
@@ -125,13 +157,16 @@ class Orderers:
         return len(self._orders)
 
     def __eq__(self, other: object) -> bool:
-        return self._orders == other._orders if isinstance(other, Orderers) else NotImplemented
+        if not isinstance(other, Orderers):
+            return NotImplemented
+        return (self._orders, self.meaning) == (other._orders, other.meaning)
 
     def __hash__(self) -> int:
         return hash(self._orders)
 
     def __repr__(self) -> str:
-        return f"Orderers({list(self._orders)!r})"
+        meaning = "" if self.meaning is OrderMeaning.KEYS else f", {self.meaning}"
+        return f"Orderers({list(self._orders)!r}{meaning})"
 
 
 def _flattened(orders: Iterable[PackageOrder | None]) -> Iterator[PackageOrder]:
@@ -145,7 +180,7 @@ def _flattened(orders: Iterable[PackageOrder | None]) -> Iterator[PackageOrder]:
 # ------------------------------------------------------------------------------------------------- what is handed in
 
 
-def as_package_orderers(given: Any) -> Orderers | None:
+def as_package_orderers(given: Any, rez_version: str | None = None) -> Orderers | None:
     """Take whatever a user may hand in as orderers.
 
     Parameters
@@ -153,6 +188,9 @@ def as_package_orderers(given: Any) -> Orderers | None:
     given : None, Orderers, or a list
         Of orderers, each in rez's configuration form (a dict with ``type``, or the older pair of type and settings), an
         object of rez, one of ours, or any object with rez's ``sort_key``. One orderer will do for a list of one.
+    rez_version : str, optional
+        The rez whose meaning they have, unless they have one already. None: for objects of rez the rez that is loaded,
+        else the newest.
 
     Returns
     -------
@@ -168,15 +206,16 @@ def as_package_orderers(given: Any) -> Orderers | None:
     """
     if given is None or isinstance(given, Orderers):
         return given
-    if _is_one(given):
-        return Orderers([_as_package_order(given)])
-    if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
+    if not _is_one(given) and (not isinstance(given, Iterable) or isinstance(given, (str, bytes))):
         raise wrong("orderers are a list, not", given)
-    return Orderers([_as_package_order(item) for item in given])
+    items = [given] if _is_one(given) else list(given)
+    if rez_version is None and any(is_of_rez(item) for item in items):
+        rez_version = sys.modules["rez"].__version__
+    return Orderers([_as_package_order(item) for item in items], order_meaning(rez_version))
 
 
 def _is_one(given: Any) -> bool:
-    return isinstance(given, (Mapping, PackageOrder)) or hasattr(given, "sort_key") or _is_pair(given)
+    return isinstance(given, (Mapping, PackageOrder)) or is_orderer(given) or _is_pair(given)
 
 
 def _is_pair(given: Any) -> bool:

@@ -28,6 +28,7 @@ from rer_numba.orderers.orders import (
     SortedOrder,
     VersionSplitOrder,
 )
+from rer_numba.rez_versions import OrderMeaning
 from rer_numba.version_order import Bound, Version, version_key
 from rer_numba.versions import VersionRange
 
@@ -97,6 +98,23 @@ class Reversed:
 
     def __repr__(self) -> str:
         return f"Reversed({self.value!r})"
+
+
+class RaisingReversed(Reversed):
+    """The same as rez 3.1 to 3.3 has it: it raises when it meets something else, also when asked whether it is equal.
+
+    Ports: rez.version._version._ReversedComparable (rez 3.3.0).
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: Any) -> bool:
+        return bool(self.value == other.value)
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self.value > other.value)
+
+    __hash__ = Reversed.__hash__
 
 
 class Fallback:
@@ -170,7 +188,9 @@ class _Ours:
     """Our own classes."""
 
     version = staticmethod(OrderVersion)
-    reversed = staticmethod(Reversed)
+
+    def __init__(self, reversed_: type[Reversed]) -> None:
+        self.reversed = reversed_
 
     @staticmethod
     def range(range_: VersionRange) -> VersionRange:
@@ -271,7 +291,9 @@ class OrderKeys:
 
     @cached_property
     def _classes(self) -> _Classes:
-        return _Rez() if self._orderers.use_rez() else _Ours()
+        if self._orderers.use_rez():
+            return _Rez()
+        return _Ours(RaisingReversed if self._orderers.meaning is OrderMeaning.RAISING_KEYS else Reversed)
 
     def version_key(self, family: str, version: Version) -> Any:
         """Key of a version of a family: packages with a greater one are preferred."""

@@ -18,6 +18,7 @@ from rer_numba.errors import ConfigurationError
 from rer_numba.version_order import Version
 
 ALL_PACKAGES = "*"
+ASKED_FOR_LISTS = "it is of a class of its own, and up to rez 3.0 only rez can ask it"
 
 
 def wrong(what: str, value: object) -> ConfigurationError:
@@ -330,13 +331,28 @@ NEWEST_FIRST = SortedOrder(True)
 
 
 _FROM_REZ: dict[str, Callable[[Any], PackageOrder]] = {
-    "NullPackageOrder": lambda given: NoOrder(given.packages),
-    "SortedOrder": lambda given: SortedOrder(bool(given.descending), given.packages),
-    "PerFamilyOrder": lambda given: PerFamilyOrder(given.order_dict, given.default_order, given.packages),
-    "VersionSplitPackageOrder": lambda given: VersionSplitOrder(given.first_version, given.packages),
-    "TimestampPackageOrder": lambda given: SoftTimestampOrder(given.timestamp, given.rank, given.packages),
+    "NullPackageOrder": lambda given: NoOrder(_packages(given)),
+    "SortedOrder": lambda given: SortedOrder(bool(given.descending), _packages(given)),
+    "PerFamilyOrder": lambda given: PerFamilyOrder(given.order_dict, given.default_order, _packages(given)),
+    "VersionSplitPackageOrder": lambda given: VersionSplitOrder(given.first_version, _packages(given)),
+    "TimestampPackageOrder": lambda given: SoftTimestampOrder(given.timestamp, given.rank, _packages(given)),
 }
 """How an object of each of rez's own classes is read."""
+
+
+def _packages(given: Any) -> Iterable[str] | None:
+    """The families that an object of rez speaks for; up to rez 3.0 it speaks for all."""
+    return getattr(given, "packages", None)
+
+
+def is_orderer(given: Any) -> bool:
+    """Tell whether an object has what rez calls of an orderer, in any of its versions."""
+    return hasattr(given, "sort_key") or (hasattr(given, "reorder") and hasattr(given, "to_pod"))
+
+
+def is_of_rez(given: Any) -> bool:
+    """Tell whether an object is of one of rez's own classes of orderers, or made from one."""
+    return any(cls.__module__ == "rez.package_order" for cls in type(given).__mro__)
 
 
 def as_order(given: Any) -> PackageOrder:
@@ -352,5 +368,7 @@ def as_order(given: Any) -> PackageOrder:
     if type(given).__module__ == "rez.package_order" and type(given).__name__ in _FROM_REZ:
         return _FROM_REZ[type(given).__name__](given)
     if isinstance(given, type) or not callable(getattr(given, "sort_key", None)):
+        if not isinstance(given, type) and is_orderer(given):
+            raise wrong(ASKED_FOR_LISTS, given)
         raise wrong("neither a configuration nor an orderer", given)
     return CustomOrder(given)

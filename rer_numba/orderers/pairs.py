@@ -64,13 +64,24 @@ class RequirementPairs:
         Asked where `range_key` does not say it.
     range_key : callable
         Row of a requirement -> RangeKey.
+    raises : bool
+        A reversed version raises when it meets another kind, and the versions are then compared for being equal too.
     """
 
-    def __init__(self, views: Views, reader: Reader, keys: OrderKeys, range_key: Callable[[int], RangeKey]) -> None:
+    def __init__(
+        self,
+        views: Views,
+        reader: Reader,
+        keys: OrderKeys,
+        range_key: Callable[[int], RangeKey],
+        *,
+        raises: bool = False,
+    ) -> None:
         self._views = views
         self._reader = reader
         self._keys = keys
         self._range_key = range_key
+        self._raises = raises
         self._known: dict[int, Any] = {}
         self._asked: dict[tuple[int, int], int] = {}
 
@@ -83,7 +94,7 @@ class RequirementPairs:
         if both < CUSTOM:
             if is_total(both):
                 return _sign(one.key, two.key)
-            if not (one.kinds & PAIRS and two.kinds & PAIRS):
+            if not self._raises and not (one.kinds & PAIRS and two.kinds & PAIRS):
                 return _sign(self._first_rank(a), self._first_rank(b)) or NEITHER
         found = self._asked.get((a, b))
         if found is None:

@@ -23,7 +23,7 @@ from functools import total_ordering
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from rer_numba.orderers import Leaf, Orderers, PackagesOf
+from rer_numba.orderers import Leaf, Orderers, OrderMeaning, PackagesOf
 from rer_numba.orderers.keys import EQUAL, LESS, OrderKeys, first_after
 from rer_numba.orderers.orders import (
     ALL_PACKAGES,
@@ -119,7 +119,8 @@ class CompiledOrders:
         self._mains: dict[int, Main] = {}
         self._range_keys: dict[int, RangeKey] = {}
         self._custom_bits: dict[tuple[int, bool], int] = {}
-        self.pairs = RequirementPairs(self._views, reader, self._keys, self.range_key)
+        raises = orderers.meaning is OrderMeaning.RAISING_KEYS
+        self.pairs = RequirementPairs(self._views, reader, self._keys, self.range_key, raises=raises)
 
     def _leaf(self, family: int) -> Leaf:
         return self._orderers.leaf(self._reader.family_name(family))

@@ -22,6 +22,7 @@ from rer_numba.errors import ConfigurationError, VersionError
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import TYPES
 from rer_numba.paths.settings import PathSettings
+from rer_numba.rez_versions import OLDEST, is_too_old, traits_of, unsupported, version_with
 
 SETTINGS = (
     "variant_select_mode",
@@ -51,10 +52,23 @@ def options_from_rez() -> SolveOptions:
     config = _rez_config().config
     values = {name: _value(config, name) for name in SETTINGS}
     values["package_orderers"] = _as_orderers(values["package_orderers"])
+    values["rez_version"] = _version_of_orderers() if values["package_orderers"] else None
     try:
         return SolveOptions(**values).read()
     except (ConfigurationError, ValueError, VersionError) as error:
         raise ConfigurationError(f"rez's configuration: {error}") from None
+
+
+def _version_of_orderers() -> str:
+    """The rez whose meaning its orderers have, as `SolveOptions.rez_version` has it."""
+    import rez
+
+    from rer_numba.rez_bridge.loaded import loaded_traits
+
+    traits = loaded_traits()
+    if traits is None:
+        raise ConfigurationError(f"{unsupported(rez.__version__)}: what its package_orderers mean is not known")
+    return rez.__version__ if traits_of(rez.__version__) else version_with(traits.orders)
 
 
 def path_settings_from_rez() -> PathSettings:
@@ -131,7 +145,8 @@ def origins() -> dict[str, tuple[str, str]]:
     Returns
     -------
     dict
-        Name -> ("environment", variable), ("rez", file), or ("rez", "default") for the file that is part of rez.
+        Name -> ("environment", variable), ("rez", file), or ("rez", "default") for the file that is part of rez. The
+        rez whose meaning orderers have comes with them.
 
     Raises
     ------
@@ -149,6 +164,7 @@ def origins() -> dict[str, tuple[str, str]]:
             if variable in os.environ:
                 found[name] = ("environment", variable)
                 break
+    found["rez_version"] = found["package_orderers"]
     return found
 
 
@@ -161,6 +177,8 @@ def _rez_config() -> Any:
             f"rez's configuration is read by rez, which cannot be imported here ({error}); "
             "pip install 'rer-numba[rez]', or store the options where rez is: rer-numba encode --from-rez"
         ) from None
+    if is_too_old(rez.__version__):
+        raise ConfigurationError(f"rez {rez.__version__} is too old to be asked; that takes {OLDEST} or later")
     return rez.config
 
 

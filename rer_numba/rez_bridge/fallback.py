@@ -22,6 +22,7 @@ from rez.system import system
 from rez.utils.formatting import PackageRequest
 from rez.version import Requirement
 
+from rer_numba.errors import ConfigurationError
 from rer_numba.filters import CustomFilter, as_package_filter
 from rer_numba.filters import PackageFilterList as OurFilterList
 from rer_numba.forking import undone
@@ -33,6 +34,8 @@ from rer_numba.requests import MergedRequest
 from rer_numba.results import ResolvedVariant, SolveResult
 from rer_numba.rez_bridge.configured import PLUGIN_SETTINGS
 from rer_numba.rez_bridge.hook import rez_solver
+from rer_numba.rez_bridge.loaded import loaded_traits
+from rer_numba.rez_versions import version_with
 
 if TYPE_CHECKING:
     from rer_numba.stepping import Limits
@@ -71,6 +74,7 @@ def solve(
     kind = rez_solver()
     solver = kind.__new__(kind)  # made in two steps, so that its counters are there when it raises
     try:
+        _require_same_orders(options)
         with _configured(options, settings):
             context = unsolved_context(request, options, paths)
             package_filter, package_orderers = _with_time(context.package_filter, options), context.package_orderers
@@ -96,6 +100,17 @@ def solve(
     return SolveResult(**found, solve_time_ms=milliseconds, fallback_reason=reason)
 
 
+def _require_same_orders(options: SolveOptions) -> None:
+    """Raise ConfigurationError if the orderers of some options mean something else to the rez that is loaded."""
+    orderers = as_package_orderers(options.package_orderers, options.rez_version)
+    traits = loaded_traits()
+    if orderers and (traits is None or traits.orders is not orderers.meaning):
+        raise ConfigurationError(
+            f"package_orderers mean what they mean in rez {version_with(orderers.meaning)}, and only rez can do this "
+            f"solve; rez {rez.__version__}, which is here, means something else"
+        )
+
+
 def unsolved_context(request: MergedRequest, options: SolveOptions, paths: Sequence[str]) -> ResolvedContext:
     """Make a context as it is while rez solves for it. Nothing is solved, tracked or cached.
 
@@ -110,7 +125,6 @@ def unsolved_context(request: MergedRequest, options: SolveOptions, paths: Seque
         "requested_timestamp": options.timestamp or None,
         "timestamp": options.timestamp or now,
         "building": options.building,
-        "testing": False,
         "implicit_packages": given[n_given:],
         "caching": False,
         "verbosity": 0,
@@ -120,7 +134,6 @@ def unsolved_context(request: MergedRequest, options: SolveOptions, paths: Seque
         "package_orderers": _orderers(options),
         "append_sys_path": True,
         "package_caching": False,
-        "package_cache_async": config.package_cache_async,
         "default_patch_lock": PatchLock.no_lock,
         "patch_locks": {},
         "rez_version": rez.__version__,
@@ -145,6 +158,9 @@ def unsolved_context(request: MergedRequest, options: SolveOptions, paths: Seque
         "parent_suite_path": None,
         "suite_context_name": None,
     }
+    traits = loaded_traits()
+    if traits is None or traits.knows_testing:
+        values |= {"testing": False, "package_cache_async": config.package_cache_async}
     vars(context).update(values)
     return context
 

@@ -23,14 +23,12 @@ from rer_numba.forking import Lock
 from rer_numba.garbage import no_collection
 from rer_numba.rez_bridge import modes
 from rer_numba.rez_bridge.stats import record
+from rer_numba.rez_versions import unsupported
 from rer_numba.tell import warn_once, warn_through
 
 NATIVE_MODULE = "rer_numba.rez_bridge.solver"
 PLACES = ("rez.solver", "rez.resolver")
 """Modules that have a `Solver`."""
-
-SUPPORTED = "3.4."
-"""What the versions of rez begin with whose solver ours is equal to."""
 
 _lock = Lock()
 _originals: dict[str, Any] = {}
@@ -210,10 +208,12 @@ def _hook() -> bool:
 
 
 def _is_supported() -> bool:
-    version: str = import_module("rez").__version__
-    if version.startswith(SUPPORTED):
+    from rer_numba.rez_bridge.loaded import loaded_traits
+
+    if loaded_traits() is not None:
         return True
-    warn_once(f"rez {version} is not one of {SUPPORTED}x, whose solver ours is equal to; rez solves alone")
+    version: str = import_module("rez").__version__
+    warn_once(f"{unsupported(version)}; rez solves alone. A later rer-numba may know it; RER_NUMBA=off says nothing")
     return False
 
 

@@ -25,6 +25,7 @@ from rez.version import VersionError
 from rer_numba.errors import RerError
 from rer_numba.hearing import raised_by_handler
 from rer_numba.rez_bridge import modes
+from rer_numba.rez_bridge.loaded import loaded_traits
 from rer_numba.tell import warn_once
 
 logger = logging.getLogger("rer_numba")
@@ -66,7 +67,7 @@ def require_native(given: dict[str, Any]) -> None:
         (config.debug_file_loads, "debug_file_loads is set"),
         (given["package_filter"] and config.debug_package_exclusions, "debug_package_exclusions is set"),
         (
-            given["package_orderers"] is None and len(PackageOrderList.singleton),
+            given["package_orderers"] is None and bool(PackageOrderList.singleton) and sorts_variants_as_configured(),
             "no orderers are given, but rez's configuration has some, which it uses for variants then",
         ),
         *((True, reason) for reason in _no_kernel),
@@ -112,6 +113,12 @@ class OurPart:
 
 
 OUR_PART = OurPart()
+
+
+def sorts_variants_as_configured() -> bool:
+    """Tell whether a solver of this rez that is given no orderers sorts variants by those of the configuration."""
+    traits = loaded_traits()
+    return traits is None or traits.configured_orders_sort_variants
 
 
 def attempt(ours: Callable[[], _T]) -> tuple[_T | None, NotNativeError | None]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import rez
 from rez.config import config
 from rez.packages import Package, Variant, get_variant
 from rez.version import VersionError
@@ -24,7 +25,7 @@ from rer_numba.assembly import AssembledSnapshot
 from rer_numba.errors import ConfigurationError
 from rer_numba.filters import as_package_filter
 from rer_numba.options import SolveOptions
-from rer_numba.orderers import NoOrder, SoftTimestampOrder, as_package_orderers
+from rer_numba.orderers import NoOrder, OrderMeaning, SoftTimestampOrder, as_package_orderers
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.partial import Found
 from rer_numba.requirements import RequirementList, as_requirement
@@ -55,7 +56,7 @@ def options_of(package_filter: Any, package_orderers: Any, building: bool, paths
         of a set.
     """
     try:
-        orderers = as_package_orderers(package_orderers)
+        orderers = as_package_orderers(package_orderers, rez.__version__)
         own_filter = as_package_filter(package_filter) if package_filter else None
     except (ConfigurationError, VersionError) as error:
         raise NotNativeError(str(error)) from None
@@ -64,7 +65,8 @@ def options_of(package_filter: Any, package_orderers: Any, building: bool, paths
     leaves = list(orderers.leaves()) if orderers else []
     if any(isinstance(order, NoOrder) for order in leaves):
         raise NotNativeError("a no_order orderer leaves versions in the order of a set, which only rez knows")
-    by_time = any(isinstance(order, SoftTimestampOrder) for order in leaves)
+    looks_elsewhere = orderers is not None and orderers.meaning is not OrderMeaning.LISTS
+    by_time = looks_elsewhere and any(isinstance(order, SoftTimestampOrder) for order in leaves)
     if by_time and list(paths) != list(config.packages_path):
         raise NotNativeError("a soft_timestamp orderer looks on packages_path, which is not where this solve looks")
     return configured(SolveOptions(package_orderers=orderers, package_filter=own_filter, building=bool(building)))

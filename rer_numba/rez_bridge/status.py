@@ -17,11 +17,12 @@ Facts = dict[str, Any]
 _PROBE_SECONDS = 60
 
 _PROBE = """
-import json, sys
+import json, os, sys
 facts = {"python": sys.executable}
 try:
     import rez
     facts["version"] = rez.__version__
+    facts["folder"] = os.path.dirname(rez.__file__)
     from rez.config import config
     config.packages_path
     facts["configuration"] = config.sourced_filepaths[1:]

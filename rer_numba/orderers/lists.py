@@ -1,0 +1,125 @@
+"""Package orderers as they are up to rez 3.0, for the kernel: each puts a list of packages in order.
+
+rez hands an orderer the packages that are left of a family, at whatever moment. `sorted` and `version_split` put any
+part of a family in the order in which they put all of it. A `soft_timestamp` need not, and where it does not nobody but
+rez can say what a solve does; see `_soft_timestamp_order`. Variants are sorted by the ranges that they require, as they
+are without orderers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rer_numba.errors import ConfigurationError
+from rer_numba.orderers import Orderers
+from rer_numba.orderers.orders import (
+    NoOrder,
+    PackageOrder,
+    PerFamilyOrder,
+    SoftTimestampOrder,
+    SortedOrder,
+    VersionSplitOrder,
+)
+from rer_numba.orderers.tables import RangeOrder
+from rer_numba.reader import Reader
+from rer_numba.schema import NONE, Tables
+from rer_numba.version_order import Version
+from rer_numba.views import Views, views_of
+
+
+class CompiledListOrders:
+    """Package orderers of rez up to 3.0 for one repository. See `rer_numba.orderers.tables.CompiledOrders`.
+
+    Parameters
+    ----------
+    orderers : Orderers
+        Of `OrderMeaning.LISTS`.
+    tables, reader
+        The repository; the reader says whether build_requires count.
+    """
+
+    asks = False
+
+    def __init__(self, orderers: Orderers, tables: Tables | Views, reader: Reader) -> None:
+        self._orderers = orderers
+        self._views = views_of(tables)
+        self._reader = reader
+        self.reads_times = any(isinstance(order, SoftTimestampOrder) for order in orderers.leaves())
+
+    def named_families(self) -> set[int] | None:
+        """The families with an order of their own, when all others are tried newest first; else None."""
+        names: set[str] = set()
+        for order in self._orderers:
+            if not isinstance(order, PerFamilyOrder) or order.default_order is not None:
+                return None
+            names.update(order.order_dict)
+        return {self._reader.family(name) for name in names} - {NONE}
+
+    def package_places(self, family: int) -> list[int] | None:
+        """Give the place of each package of a family, preferred ones first; None when they are tried newest first.
+
+        Raises
+        ------
+        ConfigurationError
+            A soft_timestamp puts packages in another order when some are missing.
+        """
+        views = self._views
+        packages = range(*views.family_package_offsets[family : family + 2])
+        chain = self._orderers.chain(self._reader.family_name(family))
+        ordered = self._ordered(family, packages, chain)
+        if ordered == list(packages):
+            return None
+        places = [0] * len(ordered)
+        for place, package in enumerate(ordered):
+            places[package - packages.start] = place
+        return places
+
+    def _ordered(self, family: int, packages: range, chain: Sequence[PackageOrder]) -> list[int]:
+        """The packages of a family in the order of the first orderer that gives one."""
+        for number, order in enumerate(chain):
+            match order:
+                case SortedOrder():
+                    return list(packages) if order.descending else list(reversed(packages))
+                case NoOrder():
+                    return sorted(packages, key=self._views.package_given_rank.__getitem__)
+                case VersionSplitOrder():
+                    first = next((one for one in packages if self._version(one) <= order.first_version), packages.stop)
+                    return [*range(first, packages.stop), *range(packages.start, first)]
+                case SoftTimestampOrder():
+                    found = self._soft_timestamp_order(family, packages, order, chain[number + 1 :])
+                    if found is not None:
+                        return found
+        return list(packages)
+
+    def _version(self, package: int) -> Version:
+        return self._reader.version_of(package)
+
+    def _soft_timestamp_order(
+        self, family: int, packages: range, order: SoftTimestampOrder, following: Sequence[PackageOrder]
+    ) -> list[int] | None:
+        """Packages in time, the newest first, then those that came later, the oldest first.
+
+        None if all are in time. Any part of the family is in that order too if times rise with the versions around the
+        limit, all are known, and the packages in time are in no other order where none came later.
+        """
+        times = self._views.package_timestamp[packages.start : packages.stop].tolist()
+        late = [time > order.timestamp for time in times]
+        if not any(late):
+            return None
+        n_late = late.index(False) if False in late else len(late)
+        is_plain = next((isinstance(one, SortedOrder) and one.descending for one in following), True)
+        if order.rank or any(late[n_late:]) or min(times) <= 0 or not is_plain:
+            raise ConfigurationError(
+                f"package orderer: up to rez 3.0 the order that {order!r} gives {self._reader.family_name(family)} "
+                "depends on which versions are left, which only rez itself can follow: solve with that rez"
+            )
+        first = packages.start + n_late
+        return [*range(first, packages.stop), *reversed(range(packages.start, first))]
+
+    def range_order(self, package: int) -> RangeOrder:
+        """Compare the ranges that the variants of a package require: as they are numbered."""
+        first, end = self._views.package_variant_offsets[package : package + 2]
+        offsets, ranges = self._reader.variant_requirement_offsets, self._views.requirement_range
+        return RangeOrder(
+            [ranges[row] for row in self._reader.variant_requirement[offsets[first] : offsets[end]]], 0, []
+        )
