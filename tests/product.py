@@ -52,5 +52,7 @@ def answer_of(repository: Repository, requests: Sequence[str], **options: Any) -
 
 
 def solve_case(case: Case) -> Answer:
-    """Solve a case in a repository of its own."""
-    return answer_of(repository_of(case.packages), case.requests, **case.options)
+    """Solve a case in a repository of its own, as the rez that is installed would."""
+    import rez
+
+    return answer_of(repository_of(case.packages), case.requests, rez_version=rez.__version__, **case.options)

@@ -9,6 +9,7 @@ are without orderers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rer_numba.errors import ConfigurationError
 from rer_numba.orderers import Orderers
@@ -97,24 +98,33 @@ class CompiledListOrders:
     def _soft_timestamp_order(
         self, family: int, packages: range, order: SoftTimestampOrder, following: Sequence[PackageOrder]
     ) -> list[int] | None:
-        """Packages in time, the newest first, then those that came later, the oldest first.
+        """Packages in time, the newest first, then those that came later, the oldest first; None if all are in time.
 
-        None if all are in time. Any part of the family is in that order too if times rise with the versions around the
-        limit, all are known, and the packages in time are in no other order where none came later.
+        With a rank, later packages that begin as the newest one in time go before it, and those that begin alike are
+        tried newest first. Any part of the family is in that order too if all times are known and rise with the
+        versions around the limit, if no other orderer is asked where all are in time, and if later packages begin as
+        none in time, or all of those alike.
+
+        Ports: rez.package_order.TimestampPackageOrder.reorder (rez 3.0.0).
         """
         times = self._views.package_timestamp[packages.start : packages.stop].tolist()
-        late = [time > order.timestamp for time in times]
-        if not any(late):
+        is_late = [time > order.timestamp for time in times]
+        if not any(is_late):
             return None
-        n_late = late.index(False) if False in late else len(late)
+        n_late = is_late.index(False) if False in is_late else len(is_late)
+        late, in_time = packages[:n_late], packages[n_late:]
+        begins = (lambda package: self._version(package).trim(order.rank - 1)) if order.rank else self._version
+        starts = {begins(package) for package in in_time}
         is_plain = next((isinstance(one, SortedOrder) and one.descending for one in following), True)
-        if order.rank or any(late[n_late:]) or min(times) <= 0 or not is_plain:
+        is_apart = len(starts) <= 1 or starts.isdisjoint(map(begins, late))
+        if any(is_late[n_late:]) or min(times) <= 0 or not is_plain or not is_apart:
             raise ConfigurationError(
                 f"package orderer: up to rez 3.0 the order that {order!r} gives {self._reader.family_name(family)} "
                 "depends on which versions are left, which only rez itself can follow: solve with that rez"
             )
-        first = packages.start + n_late
-        return [*range(first, packages.stop), *reversed(range(packages.start, first))]
+        alike = [list(group) for _, group in groupby(late, key=begins)]
+        before = alike.pop() if order.rank and begins(alike[-1][0]) in starts else []
+        return [*before, *in_time, *(package for group in reversed(alike) for package in group)]
 
     def range_order(self, package: int) -> RangeOrder:
         """Compare the ranges that the variants of a package require: as they are numbered."""
