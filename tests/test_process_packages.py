@@ -122,6 +122,17 @@ def test_command_line(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == [("lib", "2"), ("show", "1")]
 
 
+def test_an_exit_is_an_error_of_the_package(tmp_path: Path) -> None:
+    add(tmp_path, "lib/1/package.py", "")
+    add(tmp_path, "ends/1/package.py", "import sys\nsys.exit(3)\n")
+    add(tmp_path, "late/1/package.py", "@late()\ndef requires():\n    raise SystemExit(4)\n")
+    repository = Repository.from_paths([tmp_path])
+    requests = [["ends"], ["late"], ["lib"]]
+    for results in (map(repository.solve, requests), repository.solve_many(requests, threads=2)):
+        found = [(one.status, one.error_type, one.failure_description) for one in results]
+        assert found == [("error", "SystemExit", "3"), ("error", "SystemExit", "4"), ("solved", None, None)]
+
+
 # --------------------------------------------------------------------------------------------------------- what is told
 def test_what_the_commands_say(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from rer_numba.cli import main
