@@ -14,7 +14,8 @@ The way to use one::
 Invariants
 ----------
 - What a solve touched and `settle` returned False for is what the finder and the folders say now.
-- Nothing is listed or read that no solve has touched, but for small families beside those that it has.
+- Nothing is listed or read that no solve has touched, but for small families beside those that it has; and no code of
+  a package runs that no solve has touched.
 - Where a single part answers for everything that a solve touches, it is solved from as it is.
 """
 
@@ -387,6 +388,8 @@ class Assembly:
         found = self.partial.find(name)
         if found:
             self._found.add(name)
+            if self._kept_part is not None:
+                self._kept_part.leave_out(name)  # which says nothing of it
             if self._reach is None:
                 self._read_overlay(name)
         return found
@@ -396,7 +399,7 @@ class Assembly:
         rows = range(len(self.partial.listings[name].packages))
         if len(rows) > _SMALL_FAMILY:
             return
-        self.partial.read(name, rows)
+        self.partial.read(name, rows, ahead=True)
         packages = [self.partial.package(name, row) for row in rows]
         variants = [variant for package in packages if package is not None for variant in requires_of(package)]
         for other in dict.fromkeys(other for variant in variants for other in variant):
@@ -411,8 +414,10 @@ class Assembly:
         self._found.add(name)
         listed = [one.version for one in self.partial.listings[name].packages]
         new = [version for version in listed if version not in before]
-        for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
+        for version in again:
             self.partial.read_version(name, version)
+        for version in new if len(new) <= _SMALL_FAMILY else ():
+            self.partial.read_version(name, version, ahead=True)
 
     def _read_changed(self, part: Part, row: int) -> bool:
         """Read a package of a part again whose file has changed; return whether that was not done before."""
@@ -431,12 +436,15 @@ class Assembly:
             name, version = snapshot.name_of(package)
             touched.setdefault(name, []).append(version)
         for name, versions in touched.items():
+            known: Iterable[str] = ()
             if self._kept_part is not None and self._kept_part.has(name):
-                versions.extend(self._kept_part.versions(name))
+                known = self._kept_part.versions(name)
                 self.partial.find_instead(name, self.partial.parts)
                 self._found.add(name)
             for version in versions:
                 self.partial.read_version(name, version)
+            for version in known:
+                self.partial.read_version(name, version, ahead=True)
         if touched and self._reach is not None:
             self._reach.go_on(touched)
         return bool(touched)

@@ -337,7 +337,7 @@ class Families:
             return Listing([], ("VersionError", str(error)), self._path)
         return Listing([Listed(one.version, self._path, place, one) for place, one in enumerate(packages)])
 
-    def read(self, name: str, listed: Listed) -> Read:  # noqa: ARG002 - as `Finder` has it
+    def read(self, name: str, listed: Listed, *, ahead: bool = False) -> Read:  # noqa: ARG002 - as `Finder` has it
         """Read a package, see `rer_numba.partial.Finder`."""
         return Read(listed.resource)
 

@@ -129,8 +129,11 @@ class Finder(Protocol):
     def find(self, name: str, more: Collection[int] = ()) -> Listing:
         """List a family, on the paths that no tables answer for, and on more of them. Nothing raises."""
 
-    def read(self, name: str, listed: Listed) -> Read:
-        """Read a package. Nothing raises: what is broken is in it."""
+    def read(self, name: str, listed: Listed, *, ahead: bool = False) -> Read | None:
+        """Read a package. Nothing raises: what is broken is in it.
+
+        None, if it is read `ahead` of a solve that may never come to it, and code in it would have to run.
+        """
 
 
 class PathFinder(Finder, Protocol):
@@ -369,6 +372,7 @@ class Partial:
         name = part.name(package)
         self.progress += 1
         read = self._finder.read(name, listed)
+        assert read is not None
         if read.watched is None or not set(read.watched) <= set(part.known.watched(name, package)):
             self._fleeting.add(name)  # its folder in the part does not say what to look at, for another process
         self._add(read.package, listed, (listed.path << PATH_SHIFT) + 2 * part.views.package_given_rank[package])
@@ -387,16 +391,21 @@ class Partial:
         row = self._rows.get(name, {}).get(version)
         return None if row is None else self.listings[name].packages[row]
 
-    def read(self, name: str, rows: Iterable[int]) -> bool:
-        """Read packages of a listed family that are not read yet; return whether there were any."""
+    def read(self, name: str, rows: Iterable[int], *, ahead: bool = False) -> bool:
+        """Read packages of a listed family that are not read yet; return whether there were any.
+
+        `ahead` of a solve, nothing is read whose code would have to run.
+        """
         known = self._read.get(name, {})
-        wanted = [row for row in rows if row not in known]
-        for row in wanted:
+        before = len(known)
+        for row in [row for row in rows if row not in known]:
             listed = self.listings[name].packages[row]
-            found = known[row] = self._finder.read(name, listed)
-            self._add(found.package, listed, _given(listed))
-        self.progress += len(wanted)
-        return bool(wanted)
+            found = self._finder.read(name, listed, ahead=ahead)
+            if found is not None:
+                known[row] = found
+                self._add(found.package, listed, _given(listed))
+        self.progress += len(known) - before
+        return len(known) > before
 
     def _add(self, package: PackageData, listed: Listed, given: int) -> None:
         from rer_numba.draft import Source
@@ -404,10 +413,10 @@ class Partial:
         state = (NONE, NONE, NONE, NONE) if listed.state is None else listed.state
         self._draft.add(package, given, Source(listed.path, *state))
 
-    def read_version(self, name: str, version: str) -> bool:
+    def read_version(self, name: str, version: str, *, ahead: bool = False) -> bool:
         """Read one package, if the finder has it and it is not read yet."""
         row = self._rows.get(name, {}).get(version)
-        return row is not None and self.read(name, (row,))
+        return row is not None and self.read(name, (row,), ahead=ahead)
 
     def evaluate(self, found: Found, mark: BrokenValue) -> bool:
         """Ask this process what a package says that has only a mark; return whether that was not done before."""

@@ -26,6 +26,7 @@ from rez.resolved_context import ResolvedContext
 
 from rer_numba import rez_bridge
 from tests.oracle import Answer, RezOracle, _rez_filter, _rez_orderers
+from tests.rez_commands import HOOK, WITH_SOURCES, Studio, write_packages
 from tests.rez_folders import rez_as
 
 SHOW = "import os\nrequires = ['lib-' + os.environ.get('SHOW_LIB', '1')]\ntimestamp = 150\n"
@@ -345,3 +346,37 @@ def test_what_is_encoded_without_rez_is_the_same(site: Path) -> None:
     )
     expected = [part._asdict() for part in Repository.from_paths([site]).broken()]
     assert run_python("-c", program).stdout.strip() == str(expected)
+
+
+# ----------------------------------------------------------------------------------------------- no more runs than in rez
+_NOTE = "import os\nwith open(os.environ['RUNS'], 'a') as file:\n    file.write({title!r} + '\\n')\n"
+_RUN = {"app-1": ["heavy"], "app-2": ["lib"], "heavy-1": [], "lib-1": [], "lib-2": ["lean"], "lean-1": [], "lean-2": []}
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_only_what_rez_would_run_is_run_and_once(tmp_path: Path, published: bool) -> None:
+    packages = {title: _NOTE.format(title=title) + f"requires = {requires!r}" for title, requires in _RUN.items()}
+    packages["plain-1"] = "requires = ['lib']"
+    site = write_packages(tmp_path / "sw", packages)
+    if published:
+        Repository.from_paths([site]).save(f"{site / '.rer'}{os.sep}")
+    studio = Studio(tmp_path / "studio", [site], WITH_SOURCES + HOOK)
+    runs = tmp_path / "runs"
+    # the second command of a kind meets what the first one has kept, and the others what those have
+    for request in (
+        ("lib-1",),
+        ("lib-1",),
+        ("app",),
+        ("app",),
+        ("lean<2", "lib"),
+        ("plain",),
+        ("app-1",),
+        ("lib", "!lean-2"),
+    ):
+        found = []
+        for mode in ("off", "on"):
+            runs.write_text("")
+            done = studio.rez("rez-env", *request, "--", "true", variables={"RUNS": str(runs), "RER_NUMBA": mode})
+            assert done.code == 0, done.err
+            found.append(sorted(runs.read_text().split()))
+        assert found[0] == found[1], request

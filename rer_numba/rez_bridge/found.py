@@ -98,8 +98,8 @@ class RezFinder:
         state = None if resource.key != _PLAIN else state_to_watch(uri)
         return Listed(version, path, NONE, resource, None if state is None or state.mtime_ns == UNSURE else state)
 
-    def read(self, name: str, listed: Listed) -> Read:
-        """Read a package."""
+    def read(self, name: str, listed: Listed, *, ahead: bool = False) -> Read | None:
+        """Read a package, see `rer_numba.partial.Finder`."""
         resource = listed.resource
         known = memory.Memory.of(resource._repository).packages.get((name, listed.version))
         if known is not None:
@@ -111,6 +111,8 @@ class RezFinder:
         static = _static(own)
         if static is not None:
             package = static.package(name, listed.version, own.filepath)
+        elif ahead and _has_to_run(own):
+            return None
         else:
             package = _loaded(name, listed._replace(resource=own))
         failed = static is None and "_data" not in vars(own) and bool(_file_of(own))
@@ -247,6 +249,11 @@ def _static(resource: Any) -> StaticPackage | None:
     except (NotPlainError, OSError):
         return None
     return static if static.has_timestamp or not old_release_files(resource.path) else None
+
+
+def _has_to_run(resource: Any) -> bool:
+    """Whether rez runs a file to load a package, which no solve has come to. (A combined file ran to be listed.)"""
+    return resource.key == _PLAIN and "_data" not in vars(resource) and resource.file_format is FileFormat.py
 
 
 def _loaded(name: str, listed: Listed) -> PackageData:
