@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
-_WAVES_BY_REACH = 8
-"""How often tables are composed of those families alone that requests can reach; after that of all."""
+_MOST_REQUESTS = 8
+"""So many requests are answered from those families alone that they can reach; after that all are composed."""
 
 
 class Keeper(Protocol):
@@ -192,6 +192,8 @@ class Assembly:
         is_answered: bool,
     ) -> None:
         self.waves = 0
+        self._n_requests = 0
+        self._is_new_request = True
         self._lock = Lock(self._doubt)
         self.is_doubtful = False
         self._locations = locations
@@ -228,11 +230,14 @@ class Assembly:
 
     def _compose(self) -> None:
         self.waves += 1
+        self._n_requests += self._is_new_request
+        self._is_new_request = False
         tables = self.partial.tables(self._composed_roots(), closes=self._closes)
         self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
 
     def _composed_roots(self) -> Iterable[str] | None:
-        return self._roots if self.waves <= _WAVES_BY_REACH else None
+        """By reach for the first requests, however many waves each takes: no cost may grow with the site."""
+        return self._roots if self._n_requests <= _MOST_REQUESTS else None
 
     # --- around a solve
 
@@ -245,6 +250,7 @@ class Assembly:
             Merged.
         """
         with self._lock:
+            self._is_new_request = True
             self._finder.begin()
             for part in self.partial.parts:
                 part.known.begin()
@@ -271,8 +277,10 @@ class Assembly:
         names : iterable of str
             The families that the solve has touched so far.
         """
+        late = list(late)
         with self._lock:
             self._take_in(names)
+            self._take_in_required(package for _, package in late)
             tables = self.partial.tables(self._composed_roots(), closes=self._closes, late=late)
             return AssembledSnapshot(tables, self.partial, None, self._found, self.snapshot)
 
@@ -368,6 +376,13 @@ class Assembly:
         """Compose tables for these families too from now on."""
         self._roots.update(dict.fromkeys(names))
 
+    def _take_in_required(self, packages: Iterable[PackageData]) -> None:
+        """The same for families that packages require which nobody knew before: the solve comes to them next."""
+        names = {other: None for package in packages for variant in requires_of(package) for other in variant}
+        for name in names:
+            self._list(name)
+        self._take_in(names)
+
     def _keep(self) -> None:
         """Keep what was composed for the next process, if it says anything new."""
         if self.snapshot.part is not None or not self._keeper.may_keep(self.partial.progress):
@@ -452,7 +467,9 @@ class Assembly:
     def _evaluate(self, snapshot: AssembledSnapshot, names: list[str], touched: Touched) -> bool:
         """Ask this process what the marks stand for that a solve has come to; return whether there were any."""
         marked = snapshot.with_error(touched.packages, PROCESS) or snapshot.with_error(touched.hidden, PROCESS)
-        done = [self.partial.evaluate(snapshot.found(package), mark) for package, mark in marked]
+        evaluated = [self.partial.evaluate(snapshot.found(package), mark) for package, mark in marked]
+        self._take_in_required(package for package in evaluated if package is not None)
+        done = [package is not None for package in evaluated]
         for name in names:
             if snapshot.family_error_type(name) == PROCESS:
                 self.partial.find_instead(name, self.partial.parts)

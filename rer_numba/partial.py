@@ -418,17 +418,17 @@ class Partial:
         row = self._rows.get(name, {}).get(version)
         return row is not None and self.read(name, (row,), ahead=ahead)
 
-    def evaluate(self, found: Found, mark: BrokenValue) -> bool:
-        """Ask this process what a package says that has only a mark; return whether that was not done before."""
+    def evaluate(self, found: Found, mark: BrokenValue) -> PackageData | None:
+        """Ask this process what a package says that has only a mark; None if that was done before."""
         from rer_numba.process_packages import evaluate
 
         if found in self._known or self._part_of(found) is None:  # then it is read by the finder, where it still is
-            return False
+            return None
         self._known.add(found)
         self.progress += 1
         package = evaluate(self._locations[found.path], found.name, found.version, mark, found.uri)
         self._put(self._evaluated, package, found)
-        return True
+        return package
 
     def _put(self, draft: FactsDraft, package: PackageData, found: Found) -> None:
         """Put a package in the place of the one that is there."""
