@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import rer_numba
-from rer_numba.native.sources import COMPOSING_SOURCES, KERNEL_SOURCES
+from rer_numba.native.sources import CHECKING_SOURCES, COMPOSING_SOURCES, KERNEL_SOURCES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rer_numba"
@@ -190,7 +190,7 @@ def test_no_text_names_somebodys_machine() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
-KERNEL_MODULES = {name.removesuffix(".py") for name in (*KERNEL_SOURCES, *COMPOSING_SOURCES)}
+KERNEL_MODULES = {name.removesuffix(".py") for name in (*KERNEL_SOURCES, *COMPOSING_SOURCES, *CHECKING_SOURCES)}
 MAKES_OR_LOADS_CODE = {"_jit", "native"}
 
 ALLOWED = {
@@ -257,13 +257,13 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
     for override in PROJECT["tool"]["mypy"]["overrides"]:
         if "disallow_untyped_defs" in override:
             lenient.update(name.removeprefix("rer_numba.").replace(".", "/") for name in override["module"])
-    assert lenient == KERNEL_MODULES - {"_jit", "composing/state", "policy_arrays", "schema", "state"}
+    assert lenient == KERNEL_MODULES - {"_jit", "checking/state", "composing/state", "policy_arrays", "schema", "state"}
 
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:
     """A process that finds a compiled kernel imports none of the large packages; llvmlite where there are no images."""
     from rer_numba import PackageData, Repository, native
-    from rer_numba.engine import uses_jit
+    from rer_numba.environment import uses_jit
     from rer_numba.native.image import can_map
 
     if uses_jit():
