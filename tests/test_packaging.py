@@ -279,11 +279,50 @@ def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) 
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RER_NUMBA_QUIET": "1"}
+    large = {"numba", "numpy", "pyarrow", "pyrer", "rez", "rich"} | ({"llvmlite"} if can_map() else set())
     for _ in range(2):  # the first one verifies the file
         time.sleep(0.1)  # what was written just now is not remembered
         run = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
         )
-    assert run.stderr.strip() == "('lib', '2', None) ('app', '1', None)"
-    large = {"numba", "numpy", "pyarrow", "pyrer", "rez", "rich"} | ({"llvmlite"} if can_map() else set())
-    assert not set(run.stdout.split()) & large
+        assert run.stderr.strip() == "('lib', '2', None) ('app', '1', None)"
+        assert not set(run.stdout.split()) & large
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_is_verified_without_numpy(damaged: bool, tmp_path: Path) -> None:
+    """Also one of packages that were found in folders, and one that is refused in the end."""
+    from rer_numba import Repository, native, store
+    from rer_numba.environment import uses_jit
+    from rer_numba.native.image import can_map
+
+    if uses_jit():
+        pytest.skip("kernels run through Numba here")
+    try:
+        native.warmup()
+    except native.NativeError as error:
+        pytest.skip(f"nothing compiled can be kept here: {error}")
+    package = tmp_path / "packages" / "app" / "1" / "package.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("name = 'app'\nversion = '1'\n", encoding="utf-8")
+    path = tmp_path / "site.rer"
+    Repository.from_paths([tmp_path / "packages"]).save(path)
+    if damaged:
+        tables = store.read(path).tables
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("rer_numba.checks.check", lambda tables: None)
+            store.write(tables._replace(package_indexed=tables.package_indexed + 2), path, store.read(path).metadata)
+    code = (
+        "import sys; from rer_numba import store\n"
+        "try: print(len(store.read('site.rer', verify='always').views.location_text))\n"
+        "except store.RepositoryCorruptError as error: print(error.problem)\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    said, modules = run.stdout.splitlines()
+    assert said == ("is damaged: package 0 has variants without an index" if damaged else "1")
+    large = {"numba", "numpy", "pyarrow", "rez"} | ({"llvmlite"} if can_map() else set())
+    assert not set(modules.split()) & large
