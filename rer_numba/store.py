@@ -178,8 +178,8 @@ def read(path: str | os.PathLike[str], *, verify: Literal["once", "always", "nev
     Notes
     -----
     For rez's benchmark repository (4.2 MB): 0.7 ms when it has been verified before, which does not grow with the file;
-    7.6 ms more to verify it, 4.6 of them for the fingerprint (CPU time, Rocket Lake, November 2026). A process that
-    verifies a file takes 20 ms more than one that does not, where it took 120 while that needed numpy.
+    7.6 ms more to verify it, 4.6 of them for the fingerprint (CPU time, Rocket Lake, November 2026). On a busy machine
+    a process that verifies a file took 20 ms more than one that does not, and 120 while verifying needed numpy.
     """
     if verify not in ("once", "always", "never"):
         raise ValueError(f"verify must be 'once', 'always' or 'never', not {verify!r}")
