@@ -419,14 +419,14 @@ class Tables(namedtuple("Tables", [column.name for column in COLUMNS])):  # type
 KERNEL_COLUMNS: tuple[Column, ...] = tuple(column for column in _FACTS + _REQUIRES if column.kernel)
 
 
-def count(tables: Tables, name: str) -> int:
-    """How many rows a table of `COUNTS` has."""
+def count(tables: Tables | Any, name: str) -> int:
+    """How many rows a table of `COUNTS` has, in Tables or Views."""
     column, less = COUNTS[name]
     return max(len(getattr(tables, column)) - less, 0)
 
 
-def expected_length(tables: Tables, column: Column) -> int:
-    """How long a column must be, from the other columns of the same tables."""
+def expected_length(tables: Tables | Any, column: Column) -> int:
+    """How long a column must be, from the other columns of the same Tables or Views."""
     if column.length.startswith("@"):
         offsets = getattr(tables, column.length[1:])
         return int(offsets[-1]) if len(offsets) else 0

@@ -12,7 +12,7 @@ import pytest
 
 from rer_numba import PackageData, Repository, solve, stepping
 from rer_numba.batch.workers import Workers
-from rer_numba.engine import uses_jit
+from rer_numba.environment import uses_jit
 from rer_numba.requests import Lookup, TimeIsUpError, parse_requests
 from rer_numba.stepping import Limits
 
