@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from rer_numba.errors import PackageRequestError, VersionError
 from rer_numba.packages import BrokenValue, PackageData
@@ -59,15 +60,17 @@ class Reach:
 
     def _settle_down(self, slices: Slices) -> None:
         """Leave the newest package of one family after the other."""
-        done: set[str] = set()
-        while True:
-            name = next((name for name, mask in slices.items() if name not in done and mask), None)
-            if name is None:
-                return
-            done.add(name)
-            newest = 1 << (slices[name].bit_length() - 1)
-            slices[name] = newest
-            self._narrowed(slices, self._likely(name, newest, slices))
+        names: list[str] = []
+        n_done = 0
+        while n_done < len(slices):
+            # what has come is last; nobody goes, and an empty slice stays empty
+            names += reversed(list(islice(reversed(slices), len(slices) - len(names))))
+            name = names[n_done]
+            n_done += 1
+            if slices[name]:
+                newest = 1 << (slices[name].bit_length() - 1)
+                slices[name] = newest
+                self._narrowed(slices, self._likely(name, newest, slices))
 
     def _narrowed(self, slices: Slices, found: Slices, *, keep: bool = False) -> Slices:
         """Narrow slices by what is found, and by what the packages that are left require, until nothing changes."""
