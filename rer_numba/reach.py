@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from rer_numba.errors import PackageRequestError, VersionError
 from rer_numba.packages import BrokenValue, PackageData
@@ -61,14 +62,19 @@ class Reach:
 
     def _settle_down(self, slices: Slices) -> None:
         """Leave the newest package of one family after the other. A solve may go other ways."""
-        done: set[str] = set()
+        names: list[str] = []
+        n_done = 0
         self._is_sure = False
         try:
-            while name := next((name for name, mask in slices.items() if name not in done and mask), None):
-                done.add(name)
-                newest = 1 << (slices[name].bit_length() - 1)
-                slices[name] = newest
-                self._narrowed(slices, self._likely(name, newest, slices))
+            while n_done < len(slices):
+                # what has come is last; nobody goes, and an empty slice stays empty
+                names += reversed(list(islice(reversed(slices), len(slices) - len(names))))
+                name = names[n_done]
+                n_done += 1
+                if slices[name]:
+                    newest = 1 << (slices[name].bit_length() - 1)
+                    slices[name] = newest
+                    self._narrowed(slices, self._likely(name, newest, slices))
         finally:
             self._is_sure = True
 

@@ -136,6 +136,13 @@ def look(session: Session, numbers: Sequence[int], name: str, loads: bool) -> An
     return sorted([str(one.version), str(one.requires) if loads else ""] for one in found)
 
 
+def look_for(session: Session, number: int, name: str) -> Any:
+    """Ask whether there is a family, and nothing else."""
+    from rez.packages import get_package_family_from_repository
+
+    return get_package_family_from_repository(name, str(session.path(number))) is not None
+
+
 def resolve(session: Session, numbers: Sequence[int], requests: Sequence[str], timestamp: int) -> Any:
     """Resolve, as `rez-env` does."""
     from rez.resolved_context import ResolvedContext
@@ -152,7 +159,7 @@ def resolve(session: Session, numbers: Sequence[int], requests: Sequence[str], t
 ACTIONS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        write, drop, hide, settle, publish, clear_all, clear, ignore, unignore, remove, copy, look, resolve,
+        write, drop, hide, settle, publish, clear_all, clear, ignore, unignore, remove, copy, look, look_for, resolve,
     )
 }  # fmt: skip
 

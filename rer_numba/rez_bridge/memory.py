@@ -76,7 +76,8 @@ class Listed:
             self.family = place.get_package_family(name)
         else:
             self._state = _family_state(place, name)
-            family = place._get_family(name)
+            # rez may know the family, and not what is in it: somebody has asked for no more
+            family = (place.get_family if remembers(place.get_family, name) else place._get_family)(name)
             self.family = None if family is None else fresh(family)
 
     def packages(self) -> list[Any]:
@@ -104,7 +105,7 @@ class Listed:
         if self._state is None:
             return
         family = self.place.get_family(self._name)
-        if family is not None and self._packages is not None:
+        if family is not None and self.family is not None and self._packages is not None:
             hand_over(self.family, family)
             vars(family)["iter_packages"] = lambda: iter(self._packages or ())
             try:
