@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rer_numba.rez_bridge.verify import _normal
-from tests.random_sessions import session
+from tests.random_sessions import session, session_as_one
 from tests.rez_commands import ROOT
 from tests.session_child import Action
 
@@ -74,6 +74,11 @@ def test_random_sessions(first: int, tmp_path: Path) -> None:
     assert not differences(tmp_path, {f"{seed:06}": session(seed) for seed in range(first, first + 24)})
 
 
+@pytest.mark.parametrize("first", [0, 20_000])
+def test_random_sessions_of_paths_that_are_published_as_one(first: int, tmp_path: Path) -> None:
+    assert not differences(tmp_path, {f"{seed:06}": session_as_one(seed) for seed in range(first, first + 24)})
+
+
 REQUIRES_B = "requires = ['b']\n"
 SESSIONS: dict[str, list[Action]] = {
     "a package is removed by rez": [
@@ -122,6 +127,28 @@ SESSIONS: dict[str, list[Action]] = {
         ("write", 0, "a", "1", "requires = ["), ("write", 1, "a", "1", "requires = ["), ("settle",), ("publish", [1]),
         ("resolve", [0], ["a"], 0), ("resolve", [1], ["a"], 0), ("write", 0, "a", "1", ""), ("write", 1, "a", "1", ""),
         ("resolve", [0], ["a"], 0), ("resolve", [1], ["a"], 0),
+    ],
+    "a repository that answers for some of its paths": [
+        ("write", 0, "a", "1", REQUIRES_B), ("write", 0, "b", "1", ""), ("write", 1, "b", "2", ""),
+        ("write", 1, "c", "1", ""), ("settle",), ("publish", [0, 1], True), ("resolve", [0], ["b"], 0),
+        ("resolve", [0], ["a"], 0), ("resolve", [1], ["b"], 0), ("resolve", [1, 0], ["a"], 0),
+        ("resolve", [1], ["c"], 0), ("resolve", [0], ["c"], 0),
+    ],
+    "what was touched by tables is told to whoever reads the folders": [
+        ("write", 0, "a", "1", ""), ("write", 1, "b", "1", "variants = [['a-1'], ['a']]\nbuild_requires = ['a']\n"),
+        ("write", 1, "b", "2", ""), ("settle",), ("publish", [0, 1]), ("resolve", [0, 1], ["b-1", "a"], 0),
+        ("write", 1, "b", "1", ""), ("write", 1, "b", "2", "requires = ['c']\n"), ("drop", 0, "a", ""),
+        ("write", 1, "b", "3", ""), ("resolve", [1, 0], ["b-1"], 0), ("resolve", [1], ["b"], 0),
+        ("resolve", [1], ["b-2"], 0), ("clear", 0), ("resolve", [0, 1], ["b-1"], 0), ("resolve", [1], ["b-1"], 0),
+        ("clear", 1), ("resolve", [0, 1], ["b-1"], 0), ("resolve", [1], ["b"], 0),
+    ],
+    "published anew, and one of the paths is forgotten": [
+        ("write", 0, "a", "1", ""), ("write", 0, "a", "2", ""), ("write", 0, "b", "1", ""), ("write", 1, "c", "1", ""),
+        ("settle",), ("publish", [0, 1]), ("resolve", [0, 1], ["a-1", "b", "c"], 0), ("write", 0, "a", "1", REQUIRES_B),
+        ("write", 0, "a", "3", ""), ("write", 1, "c", "2", ""), ("publish", [0, 1]), ("clear", 1),
+        ("resolve", [0, 1], ["a", "c"], 0), ("resolve", [0, 1], ["a-1"], 0), ("resolve", [0, 1], ["b"], 0),
+        ("resolve", [0], ["a"], 0), ("resolve", [0], ["a-2"], 0), ("clear", 0), ("resolve", [0, 1], ["a", "c"], 0),
+        ("resolve", [0, 1], ["a-1"], 0),
     ],
     "one list of paths after the other": [
         ("write", 0, "a", "1", REQUIRES_B), ("write", 1, "a", "1", ""), ("write", 1, "b", "1", ""), ("settle",),

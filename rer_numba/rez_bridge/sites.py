@@ -28,8 +28,9 @@ from rer_numba.packages import PackageData
 from rer_numba.partial import Found, Listed
 from rer_numba.paths.settings import PathSettings
 from rer_numba.requirements import Requirement
-from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
+from rer_numba.rez_bridge.found import RezFinder, variant_handle
 from rer_numba.rez_bridge.kept_tables import KeptTables
+from rer_numba.rez_bridge.memory import folder_resource
 from rer_numba.rez_bridge.published import VARIABLE, published_for
 from rer_numba.rez_bridge.watch import Watch
 from rer_numba.snapshot import Snapshot
