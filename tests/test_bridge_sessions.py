@@ -95,6 +95,11 @@ SESSIONS: dict[str, list[Action]] = {
         ("resolve", [0], ["a-2"], 0), ("write", 0, "a", "1", ""), ("resolve", [0], ["a-1"], 0),
         ("write", 0, "a", "1", REQUIRES_B), ("resolve", [0], ["a-1"], 0),
     ],
+    "read ahead by one list of paths, edited, and touched by another": [
+        ("write", 0, "a", "1", REQUIRES_B), ("write", 0, "a", "2", ""), ("write", 0, "b", "1", ""),
+        ("write", 1, "c", "1", ""), ("settle",), ("publish", [1]), ("resolve", [0, 1], ["a-2"], 0),
+        ("write", 0, "a", "1", ""), ("resolve", [0], ["a-1"], 0), ("resolve", [0, 1], ["a-1"], 0),
+    ],
     "what is stale brings no more with it": [
         ("write", 0, "a", "1", ""), ("write", 0, "b", "1", ""), ("write", 0, "c", "1", ""), ("settle",),
         ("publish", [0]), ("resolve", [0], ["a"], 0), ("write", 0, "a", "2", ""), ("write", 0, "b", "2", ""),

@@ -101,6 +101,7 @@ class RezFinder:
         resource = listed.resource
         known = memory.Memory.of(resource._repository).package(name, listed.version)
         if known is not None:
+            self._read.pop((name, listed.version), None)  # of what was read ahead nothing will come
             return Read(known)
         if resource._repository.name() not in KNOWN_TYPES:
             return Read(_by_attributes(name, listed))
