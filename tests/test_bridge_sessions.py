@@ -23,17 +23,32 @@ BROKEN = re.compile(r'\["(?:ResourceError|PackageMetadataError|PackageDefinition
 PLACE = re.compile(r"ROOT/p\d+/(\w+)/|'name': '(\w+)'|rez_write_")
 
 
+class Broken:
+    """The complaint of a broken file: equal to another one, unless both name a family."""
+
+    def __init__(self, family: str | None) -> None:
+        self.family = family
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Broken):
+            return NotImplemented
+        return None in (self.family, other.family) or self.family == other.family
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 def comparable(action: Action, answer: str) -> Any:
     """What has to be equal: what a resolve says.
 
     In set order are the reductions in a text, and which of several broken versions rez complains of. Of a broken file
-    that is gone it complains in one of two ways.
+    that is gone it complains in one of two ways, and of one that rez has written itself by the name that rez wrote it
+    under, or by its own.
     """
     if action[0] != "resolve":
         return None
     if BROKEN.fullmatch(answer):
         place = PLACE.search(answer)
-        return ("broken", place[1] or place[2]) if place else answer
+        return Broken(place[1] or place[2]) if place else answer
     return [_normal(one) if isinstance(one, str) else one for one in json.loads(answer)]
 
 

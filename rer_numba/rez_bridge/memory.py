@@ -112,7 +112,9 @@ class Listed:
             self.family = place.get_package_family(name)
         else:
             self._state = _family_state(place, name)
-            family = place._get_family(name)
+            # rez may remember that there is a family, and not have listed it
+            find = place.get_family if remembers(place.get_family, name) else place._get_family
+            family = find(name)
             self.family = None if family is None else fresh(family)
 
     def packages(self) -> list[Any]:
