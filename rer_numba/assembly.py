@@ -22,7 +22,7 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rer_numba.forking import Lock
 from rer_numba.packages import PROCESS, BrokenValue
@@ -73,6 +73,11 @@ class AssembledSnapshot(Snapshot):
         Families that the finder had found by then.
     base : AssembledSnapshot, optional
         The snapshot of the assembly that this one adds something to, for one solve.
+
+    Attributes
+    ----------
+    handles : dict
+        What whoever uses the snapshot has made of its variants to hand it out.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class AssembledSnapshot(Snapshot):
         self._unread = unread_marks(self.views)
         self.settled_families: set[int | str] = set()
         self.settled_packages: set[int] = set()
+        self.handles: dict[int, dict[str, Any]] = {}
 
     def lacks(self, name: str, found: set[str]) -> bool:
         """Return whether a family is not as the paths have it: only marked, found since, or in another part."""

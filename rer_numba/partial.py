@@ -192,6 +192,8 @@ class Part:
     known : Known
     left_out : set of str
         Families that must not be taken from here.
+    from_elsewhere : frozenset of str
+        Those of them that may be hidden by what is on none of the paths: the paths answer for them.
     views : Views
     lookup : Lookup
     """
@@ -203,7 +205,8 @@ class Part:
         self.lookup = Lookup(self.views)
         self._unread = unread_marks(self.views)
         self._versions: dict[str, dict[str, int]] = {}
-        self.left_out = {*self._from_elsewhere(), *self._only_marked()}
+        self.from_elsewhere = frozenset(self._from_elsewhere())
+        self.left_out = {*self.from_elsewhere, *self._only_marked()}
 
     def _from_elsewhere(self) -> Iterator[str]:
         """Families of which something lies at a location that is none of the paths: it may hide what is on a path."""
@@ -319,7 +322,7 @@ class Partial:
         self.progress = 0
         self._finder = finder
         self._locations = list(locations)
-        self._is_answered = is_answered
+        self._is_answered = is_answered and not any(part.from_elsewhere for part in parts)
         self._more: dict[str, set[int]] = {}
         self._fleeting: set[str] = set()
         self._rows: dict[str, dict[str, int]] = {}
@@ -346,7 +349,11 @@ class Partial:
         """List a family, once; return whether anything was found."""
         if name in self.listings:
             return False
-        listing = self.listings[name] = self._finder.find(name, self._more.get(name, ()))
+        more = self._more.get(name, set())
+        for part in self.parts:
+            if name in part.from_elsewhere:
+                more = more.union(path for path in part.paths if path != NONE)
+        listing = self.listings[name] = self._finder.find(name, more)
         self.progress += 1
         self._rows[name] = {}
         self._read[name] = {}

@@ -244,6 +244,9 @@ class TableVariant(PackageVariant):
         self._name = name
         self._variant_of = variant_of
 
+    def __repr__(self) -> str:
+        return f"{PackageVariant.__name__}({self})"
+
     @cached_property
     def variant(self) -> Variant:  # rez sets it; here nobody does
         """rez's own variant, fetched now."""
@@ -283,6 +286,9 @@ class TableSlice(_PackageVariantSlice):
         super().__init__(name, entries, solver)
         self._extractable = extractable
         self._broken = broken
+
+    def __repr__(self) -> str:
+        return f"{_PackageVariantSlice.__name__}({self})"
 
     @property
     def extractable(self) -> bool:
