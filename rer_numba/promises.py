@@ -257,17 +257,15 @@ def _check_requirement_range(tables: Tables) -> str | None:
 
 
 def _check_requirement_mask(tables: Tables) -> str | None:
-    """The mask of a requirement has a bit for each variant of its family, and none without a range."""
-    n_variants = _variants_of_families(tables)[tables.requirement_family]
-    words = np.where(tables.requirement_range == NONE, 0, _words(n_variants))
-    offsets = tables.requirement_mask_offsets
-    wrong = _first(_sizes(offsets) != words)
-    if wrong is not None:
-        return f"the mask of requirement {wrong} does not fit its family"
-    masked = np.flatnonzero(words)
-    last_words = tables.requirement_mask[offsets[masked + 1] - 1]
-    wrong = _first((last_words & _bits_beyond(n_variants[masked])) != 0)
-    return None if wrong is None else f"the mask of requirement {masked[wrong]} has bits beyond the variants"
+    """The mask of a requirement has bits of variants of its family, and none without a range."""
+    n_variants = np.where(tables.requirement_range == NONE, 0, _variants_of_families(tables)[tables.requirement_family])
+    return _check_trimmed(
+        "requirement",
+        n_variants,
+        tables.requirement_first_word,
+        tables.requirement_mask_offsets,
+        tables.requirement_mask,
+    )
 
 
 def _check_variant_requirement(tables: Tables) -> str | None:
@@ -307,9 +305,16 @@ def _check_mention_order(tables: Tables) -> str | None:
 
 def _check_mention_mask(tables: Tables) -> str | None:
     """The mask of a mention has a bit for each variant of the mentioning family."""
-    return _check_masks(
-        tables, "mention", tables.family_mention_offsets, tables.family_mention_mask_offsets, tables.mention_mask
-    )
+    n_variants = _variants_of_families(tables)
+    words, rows = _words(n_variants), _sizes(tables.family_mention_offsets)
+    wrong = _first(_sizes(tables.family_mention_mask_offsets) != words * rows)
+    if wrong is not None:
+        return f"the mention masks of family {wrong} do not fit its variants"
+    rows = np.where(words == 0, 0, rows)
+    # there are no gaps, so a mask ends where the words of all masks so far end
+    last_words = tables.mention_mask.take(np.cumsum(np.repeat(words, rows)) - 1)
+    wrong = _first((last_words & np.repeat(_bits_beyond(n_variants), rows)) != 0)
+    return None if wrong is None else f"mention mask {wrong} (of those with words) has bits beyond the variants"
 
 
 def _check_link_requirement(tables: Tables) -> str | None:
@@ -329,25 +334,32 @@ def _check_mention_conflicts(tables: Tables) -> str | None:
 
 
 def _check_link_mask(tables: Tables) -> str | None:
-    """The mask of a link has a bit for each variant of the mentioning family."""
-    links = tables.mention_link_offsets[tables.family_mention_offsets]
-    return _check_masks(tables, "link", links, tables.family_link_mask_offsets, tables.link_mask)
-
-
-def _check_masks(
-    tables: Tables, what: str, row_offsets: IntArray, mask_offsets: IntArray, masks: IntArray
-) -> str | None:
-    """The rows of each family have one mask each, one behind the other, over the family's variants."""
-    n_variants = _variants_of_families(tables)
-    words, rows = _words(n_variants), _sizes(row_offsets)
-    wrong = _first(_sizes(mask_offsets) != words * rows)
+    """The mask of a link has bits of variants of the mentioning family, one or more."""
+    wrong = _first(_sizes(tables.link_mask_offsets) == 0)
     if wrong is not None:
-        return f"the {what} masks of family {wrong} do not fit its variants"
-    rows = np.where(words == 0, 0, rows)
-    # there are no gaps, so a mask ends where the words of all masks so far end
-    last_words = masks.take(np.cumsum(np.repeat(words, rows)) - 1)
-    wrong = _first((last_words & np.repeat(_bits_beyond(n_variants), rows)) != 0)
-    return None if wrong is None else f"{what} mask {wrong} (of those with words) has bits beyond the variants"
+        return f"link {wrong} has no mask"
+    links = tables.mention_link_offsets[tables.family_mention_offsets]
+    n_variants = np.repeat(_variants_of_families(tables), _sizes(links))
+    return _check_trimmed("link", n_variants, tables.link_first_word, tables.link_mask_offsets, tables.link_mask)
+
+
+def _check_trimmed(
+    what: str, n_variants: IntArray, first_word: IntArray, offsets: IntArray, masks: IntArray
+) -> str | None:
+    """A mask over so many variants is kept from its first to its last word that is not empty; its first bits count."""
+    sizes = _sizes(offsets)
+    end = first_word.astype(np.int64) + sizes
+    wrong = _first((first_word < 0) | (end > _words(n_variants)) | (sizes == 0) & (first_word > 0))
+    if wrong is not None:
+        return f"the mask of {what} {wrong} does not fit its family"
+    kept = np.flatnonzero(sizes)
+    last_words = masks.take(offsets[kept + 1] - 1)
+    wrong = _first((last_words == 0) | (masks.take(offsets[kept]) == 0))
+    if wrong is not None:
+        return f"the mask of {what} {kept[wrong]} begins or ends with an empty word"
+    beyond = np.where(end == _words(n_variants), _bits_beyond(n_variants), np.uint64(0))
+    wrong = _first((last_words & beyond[kept]) != 0)
+    return None if wrong is None else f"the mask of {what} {kept[wrong]} has bits beyond the variants"
 
 
 def _check_texts(tables: Tables) -> str | None:

@@ -82,8 +82,19 @@ def _cuts(tables: Tables, row: int) -> Any:
 
 
 def _requirement_mask(tables: Tables, row: int) -> list[bool]:
-    start, end = tables.requirement_mask_offsets[row : row + 2]
-    return _bits(tables, "requirement_mask", start, tables.requirement_family[row]) if start < end else []
+    if tables.requirement_range[row] == NONE:
+        return []
+    return _kept_bits(tables, "requirement", row, tables.requirement_family[row])
+
+
+def _kept_bits(tables: Tables, what: str, row: int, family: int) -> list[bool]:
+    """A mask of which only the words from the first to the last that is not empty are kept."""
+    n = int(np.diff(tables.family_variant_offsets)[family])
+    first = int(getattr(tables, f"{what}_first_word")[row])
+    words = getattr(tables, f"{what}_mask")[slice(*getattr(tables, f"{what}_mask_offsets")[row : row + 2])].tolist()
+    assert not words or (words[0] and words[-1])
+    whole = [0] * first + words + [0] * ((n + 63) // 64 - first - len(words))
+    return [bool(whole[bit // 64] >> bit % 64 & 1) for bit in range(n)]
 
 
 def _bits(tables: Tables, column: str, start: int, family: int) -> list[bool]:
@@ -115,13 +126,12 @@ def _mentions(tables: Tables, prefix: str, reader: Reader) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for family in range(len(tables.family_text)):
         words = int((np.diff(tables.family_variant_offsets)[family] + 63) >> 6)
-        mask, link_mask = column("family_mention_mask_offsets")[family], column("family_link_mask_offsets")[family]
+        mask = column("family_mention_mask_offsets")[family]
         for mention in range(*column("family_mention_offsets")[family : family + 2]):
             links = {}
             for row in range(*column("mention_link_offsets")[mention : mention + 2]):
                 text = reader.requirement_text(column("link_requirement")[row])
-                links[text] = _bits(tables, f"{prefix}link_mask", link_mask, family)
-                link_mask += words
+                links[text] = _kept_bits(tables, f"{prefix}link", row, family)
             other = reader.family_name(column("mention_family")[mention])
             found[reader.family_name(family), other] = (
                 bool(column("mention_conflicts")[mention]),
