@@ -22,6 +22,7 @@ from rer_numba.schema import BUILDING, COLUMNS, NONE, Tables
 from tests.product import package_data
 from tests.random_cases import random_case
 from tests.tables_factory import make_tables, random_tables, same, small_tables
+from tests.test_time_limits import ring
 
 MADE = [small_tables(), small_tables(building=False), make_tables({}), *map(random_tables, range(3))]
 
@@ -317,3 +318,38 @@ def test_every_column_is_made() -> None:
         "error_type_text",
         "error_value_text",
     }
+
+
+# ---- what a solve has to look at
+
+
+def test_masks_without_their_empty_ends() -> None:
+    """Exact versions of large families: a word for each link and each requirement, not one for each 64 versions."""
+    n = 500
+    tables = encode(ring(n))
+    assert len(tables.link_requirement) == 3 * n
+    assert tables.link_mask_offsets.tolist() == list(range(3 * n + 1))
+    assert tables.link_first_word.tolist() == [
+        int(tables.variant_package[tables.variant_requirement == requirement][0] % n) // 64
+        for requirement in tables.link_requirement.tolist()
+    ]
+    assert len(tables.requirement_mask) == 3 * n - 1  # nobody has the last one's version
+
+
+def test_a_conflict_allows_the_others() -> None:
+    """Its mask is turned round: a kept word holds those that it does not refuse."""
+    packages = [PackageData("b", str(version)) for version in range(200)]
+    wanted = ["!b", "!b-0+<64", "!b-64+", "!b-100+<101", "~b-0+<64"]
+    tables = encode([*packages, *(PackageData("a", str(k), [text]) for k, text in enumerate(wanted))])
+    reader = Reader(tables)
+    rows = {reader.requirement_text(row): row for row in range(len(tables.requirement_text))}
+    allowed = {text: _requirement_mask(tables, row) for text, row in rows.items()}
+    newest_first = range(199, -1, -1)
+    assert allowed == {
+        "!b": [False] * 200,
+        "!b-0+<64": [version >= 64 for version in newest_first],
+        "!b-64+": [version < 64 for version in newest_first],
+        "!b-100+<101": [version != 100 for version in newest_first],
+        "~b-0+<64": [version < 64 for version in newest_first],
+    }
+    assert np.diff(tables.requirement_mask_offsets)[rows["!b"]] == 0

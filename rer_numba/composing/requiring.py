@@ -83,32 +83,54 @@ def _note_spelling(w, o, row, range_id):
 def _allowed(o, row, writes):
     """Find the words with the variants that a requirement allows: (the first, the end), or (0, 0); or write its mask.
 
-    Packages descend, so they and the intervals are walked from their ends.
+    Packages descend, so they and the intervals are walked from their ends: in turn those newer than the next interval,
+    and those in it.
     """
     shift = o.requirement_mask_offsets[row] - np.int64(o.requirement_first_word[row])
-    family = o.requirement_family[row]
+    family = np.int64(o.requirement_family[row])
     refuses = o.requirement_flags[row] & CONFLICT != 0
     start = np.int64(o.range_offsets[o.requirement_range[row]])
     k = np.int64(o.range_offsets[o.requirement_range[row] + 1]) - 2
     base = np.int64(o.family_variant_offsets[family])
+    package = np.int64(o.family_package_offsets[family])
+    last = np.int64(o.family_package_offsets[family + 1])
     first_word = np.int64(0)
     end_word = np.int64(0)
-    for package in range(o.family_package_offsets[family], o.family_package_offsets[family + 1]):
-        cut = np.int64(o.package_version_rank[package]) << CUT_SHIFT
-        while k >= start and o.range_cut[k] > cut:
-            k -= 2
-        if (k >= start and cut < o.range_cut[k + 1]) == refuses:
-            if k < start and not refuses:
-                break
-            continue
-        low, high = o.package_variant_offsets[package] - base, o.package_variant_offsets[package + 1] - base
-        if end_word == 0:
-            first_word = np.int64(low) >> 6
-        end_word = (np.int64(high) + 63) >> 6
-        if writes:
-            for bit in range(low, high):
-                o.requirement_mask[shift + (bit >> 6)] |= np.uint64(1) << np.uint64(bit & 63)
+    while package < last and (k >= start or refuses):
+        newer = package
+        package = _skip(o, package, last, o.range_cut[k + 1] if k >= start else np.int64(NONE))
+        inside = package
+        if k >= start:
+            package = _skip(o, package, last, o.range_cut[k])
+        low = np.int64(o.package_variant_offsets[newer if refuses else inside]) - base
+        high = np.int64(o.package_variant_offsets[inside if refuses else package]) - base
+        k -= 2
+        if low < high:
+            first_word = first_word if end_word else low >> 6
+            end_word = (high + 63) >> 6
+            if writes:
+                _set_bits(o.requirement_mask, shift, low, high)
     return first_word, end_word
+
+
+@inlined
+def _skip(o, package, last, cut):
+    """The first package from here on that lies below a cut."""
+    while package < last and np.int64(o.package_version_rank[package]) << CUT_SHIFT >= cut:
+        package += 1
+    return package
+
+
+@inlined
+def _set_bits(masks, start, low, high):
+    """Set bits `low` to `high` (half-open, not empty) of the mask that begins at word `start`."""
+    for word in range(low >> 6, (high + 63) >> 6):
+        ones = ~np.uint64(0)
+        if low > word << 6:
+            ones <<= np.uint64(low & 63)
+        if high < (word + 1) << 6:
+            ones &= ~(~np.uint64(0) << np.uint64(high & 63))
+        masks[start + word] |= ones
 
 
 @kernel
@@ -186,9 +208,8 @@ def write_mentions(w, o, r):
                 r.mention_link_offsets[n_mentions] = n_links
                 n_mentions += 1
             w.requirement_mention[row] = n_mentions - 1
-            w.requirement_link[row] = NONE
             if o.requirement_range[row] != NONE:
-                w.requirement_link[row] = n_links
+                w.requirement_shift[row] = link_word - w.requirement_low[row]
                 r.link_requirement[n_links] = row
                 r.link_first_word[n_links] = w.requirement_low[row]
                 r.link_mask_offsets[n_links] = link_word
@@ -217,9 +238,11 @@ def _distinct_requirements(w, o, r, family):
             if w.requirement_stamp[row] != family + 1:
                 w.requirement_stamp[row] = family + 1
                 w.requirement_low[row] = word
+                w.requirement_high[row] = word
                 w.order[found] = row
                 found += 1
-            w.requirement_high[row] = word
+            elif word:
+                w.requirement_high[row] = word
     return found
 
 
@@ -236,6 +259,5 @@ def _write_masks(w, o, r, family, mention_word, first_mention):
             if o.requirement_flags[row] & CONFLICT == 0:
                 at = mention_word + words * (w.requirement_mention[row] - first_mention) + word
                 r.mention_mask[at] |= mask
-            link = np.int64(w.requirement_link[row])
-            if link != NONE:
-                r.link_mask[r.link_mask_offsets[link] + word - r.link_first_word[link]] |= mask
+            if o.requirement_range[row] != NONE:
+                r.link_mask[w.requirement_shift[row] + word] |= mask

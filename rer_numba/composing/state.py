@@ -292,7 +292,7 @@ WORK: tuple[Field, ...] = (
     Field("requirement_stamp", "int32", "part_requirement", "the last family that has met it, + 1"),
     Field("requirement_low", "int32", "part_requirement", "the word of that family with the first variant that has it"),
     Field("requirement_high", "int32", "part_requirement", "the word with the last one"),
-    Field("requirement_link", "int32", "part_requirement", "its link in that family"),
+    Field("requirement_shift", "int32", "part_requirement", "how much later a word of its link stands in the column"),
     Field("requirement_mention", "int32", "part_requirement", "its mention in that family"),
     # families
     Field("family_name", "int32", "name", "name"),
