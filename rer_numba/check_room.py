@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rer_numba.checking import state
-from rer_numba.checking.state import FACT_FIELDS, MASKS, POOLS, SET_FIELDS
+from rer_numba.checking.state import FACT_FIELDS, POOLS, SET_FIELDS
 from rer_numba.environment import uses_jit
 from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, NONE, count
 from rer_numba.views import Views, addresses, zeros
 
 _FIXED: Final = (*(name for pool in POOLS for name in pool), *FACT_FIELDS)
-_OF_SET: Final = (*SET_FIELDS, *(name for masks in MASKS for name in masks))
 _N_COLUMN: Final = len(state.COLUMN_FIELDS)
 _FIRST_OF_SET: Final = _N_COLUMN + len(_FIXED)
-_FIRST_WORK: Final = _FIRST_OF_SET + len(_OF_SET)
+_FIRST_WORK: Final = _FIRST_OF_SET + len(SET_FIELDS)
 
 
 class Room:
@@ -72,7 +71,7 @@ def _native_run(room: Room) -> Run:
     from rer_numba.native.key import CHECKING
 
     places = dict(zip((column.name for column in COLUMNS), addresses(room.views), strict=True))
-    sets = {prefix: array("q", [places[prefix + name] for name in _OF_SET]) for prefix in ("", BUILDING)}
+    sets = {prefix: array("q", [places[prefix + name] for name in SET_FIELDS]) for prefix in ("", BUILDING)}
     table = array("q", bytes(8 * _N_COLUMN))
     table.extend(places[name] for name in _FIXED)
     table.extend(sets[""])
@@ -110,7 +109,6 @@ def _jit_run(room: Room) -> Run:
     def run(prefix: str, column: str) -> int:
         looked_at = nothing | ({COLUMN_BY_NAME[column].dtype: arrays[column]} if column else {})
         required = bundle(kernels.Set, SET_FIELDS, prefix)
-        masks = [bundle(kernels.Masks, names, prefix) for names in MASKS]
-        return int(kernels.enter(kernels.Column(*looked_at.values()), *pools, facts, required, *masks, work))
+        return int(kernels.enter(kernels.Column(*looked_at.values()), *pools, facts, required, work))
 
     return run

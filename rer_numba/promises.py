@@ -40,6 +40,7 @@ FACTS: Final[Sentences] = {
     state.REQUIREMENT_RANGE: ("requirement {row} has no range and is not weak",),
     state.REQUIREMENT_MASK: (
         "the mask of requirement {row} does not fit its family",
+        "the mask of requirement {row} begins or ends with an empty word",
         "the mask of requirement {row} has bits beyond the variants",
     ),
     state.URI_TAILS: ("a uri ends in text {value}, which begins with no separator",),
@@ -63,8 +64,10 @@ REQUIRES: Final[Sentences] = {
     state.LINK_REQUIREMENT: ("the requirement of link {row} is about another family, or has no range",),
     state.MENTION_CONFLICTS: ("mention {row} is flagged as a conflict, or should be",),
     state.LINK_MASK: (
-        "the link masks of family {row} do not fit its variants",
-        "link mask {row} (of those with words) has bits beyond the variants",
+        "the mask of link {row} does not fit its family",
+        "the mask of link {row} begins or ends with an empty word",
+        "the mask of link {row} has bits beyond the variants",
+        "link {row} has no mask",
     ),
 }
 """These hold for each set by itself, the plain one and that with ``build_requires``."""

@@ -250,12 +250,19 @@ _FACTS = (
         "1: conflict (`!`, `~`); 2: weak (`~`); 4: a bound that excludes its lower version.",
     ),
     _c("requirement_text", "int32", "requirement", "Its text.", refers="text", kernel=False),
-    _c("requirement_mask_offsets", "int64", "requirement + 1", "Where its mask starts."),
+    _c(
+        "requirement_first_word",
+        "int32",
+        "requirement",
+        "The first word of its mask that is kept; 0 when none is.",
+    ),
+    _c("requirement_mask_offsets", "int64", "requirement + 1", "Where the kept words of its mask start."),
     _c(
         "requirement_mask",
         "uint64",
         "@requirement_mask_offsets",
-        "The variants of its family whose version lies in its range.",
+        "The variants of its family that it allows: those whose version lies in its range, or with a conflict does "
+        "not. Of each mask the words from the first to the last that is not empty; none without a range.",
     ),
 )
 
@@ -322,17 +329,18 @@ _REQUIRES = (
     _c("mention_link_offsets", "int32", "mention + 1", "The links of each mention.", requires=True),
     _c("link_requirement", "int32", "link", "The requirement on B.", refers="requirement", requires=True),
     _c(
-        "family_link_mask_offsets",
-        "int64",
-        "family + 1",
-        "Where the masks of a family's links start: one mask for each link, in order.",
+        "link_first_word",
+        "int32",
+        "link",
+        "The first word of its mask that is kept.",
         requires=True,
     ),
+    _c("link_mask_offsets", "int32", "link + 1", "Where the kept words of its mask start.", requires=True),
     _c(
         "link_mask",
         "uint64",
-        "@family_link_mask_offsets",
-        "The variants of A that have this requirement.",
+        "@link_mask_offsets",
+        "The variants of A that have this requirement: the words from the first to the last that is not empty.",
         requires=True,
     ),
 )

@@ -114,6 +114,9 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("given_rank", "given rank of package 2", {"package_given_rank": put((2, -1))}),
     ("requirement_range", "requirement 0 has no range", {"requirement_range": put((0, NONE))}),
     ("requirement_mask", "does not fit", {"requirement_mask_offsets": put((1, 0))}),
+    ("requirement_mask", "does not fit", {"requirement_first_word": put((0, 1))}),
+    ("requirement_mask", "does not fit", {"requirement_first_word": put((0, -1))}),
+    ("requirement_mask", "an empty word", {"requirement_mask": put((0, 0))}),
     ("requirement_mask", "beyond the variants", {"requirement_mask": put((0, 1 << 63))}),
     ("variant_requirement", "variant 0 has two", {"variant_requirement": put((1, 0))}),
     ("variant_extraction", "is a conflict", {"requirement_flags": put((0, CONFLICT))}),
@@ -133,7 +136,10 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
         | {"folder_watch_offsets": lambda a: a[:1]}
         | {column.name: lambda a: a[:0] for column in COLUMNS if column.length == "watch"},
     ),
-    ("link_mask", "do not fit its variants", {"family_link_mask_offsets": put((1, 1))}),
+    ("link_mask", "link 0 has no mask", {"link_mask_offsets": put((1, 0))}),
+    ("link_mask", "does not fit", {"link_first_word": put((0, 1))}),
+    ("link_mask", "does not fit", {"link_first_word": put((0, 2**31 - 1))}),
+    ("link_mask", "an empty word", {"link_mask": put((0, 0))}),
     ("link_mask", "beyond the variants", {"link_mask": put((0, 1 << 63))}),
 ]
 
@@ -161,7 +167,7 @@ def test_every_step_is_a_promise() -> None:
 def test_broken_promise_of_the_building_set() -> None:
     problem = check(changed(SMALL, building_link_mask=put((0, 1 << 63))))
     assert problem is not None
-    assert problem.startswith("with build_requires, link mask 0")
+    assert problem.startswith("with build_requires, the mask of link 0")
 
 
 def test_building_set_must_be_empty_or_whole() -> None:
@@ -248,7 +254,7 @@ def test_columns_that_are_not_in_one_piece() -> None:
     strided = Tables(*[np.repeat(getattr(SMALL, column.name), 2)[::2] for column in COLUMNS])
     assert check(strided) is None
     broken = strided._replace(link_mask=np.repeat(SMALL.link_mask | np.uint64(1 << 63), 2)[::2])
-    assert "link mask 0" in (check(broken) or "")
+    assert "the mask of link 0" in (check(broken) or "")
 
 
 def test_types_of_views() -> None:

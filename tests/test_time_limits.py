@@ -124,7 +124,7 @@ def ring(n: int) -> list[PackageData]:
 @pytest.mark.skipif(uses_jit(), reason="uncompiled or checked code is slow")
 def test_a_row_that_needs_room_starts_within_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work arrays that grow start it again; the first time took three times the limit."""
-    repository = Repository.from_packages(ring(3000))
+    repository = Repository.from_packages(ring(8000))
     deadlines: list[int] = []
     call = Workers._call
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import kernel
-from rer_numba.checking.masks import has_bits_beyond, words_over
+from rer_numba.checking.masks import FITS, look_at_kept, words_over
 from rer_numba.checking.state import (
     HAS_BUILDING,
     N_FAMILIES,
@@ -188,17 +188,16 @@ def requirement_range(c, w):
 
 @kernel
 def requirement_mask(c, w):
-    """The mask of a requirement has a bit for each variant of its family, and none without a range."""
+    """The mask of a requirement has bits of variants of its family, and none without a range."""
     for row in range(w.head[N_REQUIREMENTS]):
-        words = words_over(c, np.int64(c.requirement_family[row])) if c.requirement_range[row] != NONE else 0
-        if c.requirement_mask_offsets[row + 1] - c.requirement_mask_offsets[row] != words:
+        family = np.int64(c.requirement_family[row])
+        words = words_over(c, family) if c.requirement_range[row] != NONE else 0
+        start, end = c.requirement_mask_offsets[row], c.requirement_mask_offsets[row + 1]
+        first = np.int64(c.requirement_first_word[row])
+        problem = look_at_kept(c, family, words, first, c.requirement_mask, start, end)
+        if problem != FITS:
+            w.head[SENTENCE] = problem
             return row
-    w.head[SENTENCE] = 1
-    for row in range(w.head[N_REQUIREMENTS]):
-        end = c.requirement_mask_offsets[row + 1]
-        if end > c.requirement_mask_offsets[row]:
-            if has_bits_beyond(c, np.int64(c.requirement_family[row]), c.requirement_mask[end - 1]):
-                return row
     return NONE
 
 

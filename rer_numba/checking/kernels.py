@@ -1,8 +1,8 @@
 """The entry of the kernels that check columns: one step of `rer_numba.checking.state`.
 
 `column` is the bundle of the column that a step looks at by itself; `pool`, `sources` and `keys` are the three pools of
-strings; `c` holds the facts, `s` a set of what variants require, `mentions` and `links` the masks of that set, `w` the
-work arrays. Nothing here raises or allocates. `rer_numba.checks` takes the steps.
+strings; `c` holds the facts, `s` a set of what variants require, `w` the work arrays. Nothing here raises or allocates.
+`rer_numba.checks` takes the steps.
 """
 
 from __future__ import annotations
@@ -54,8 +54,6 @@ from rer_numba.checking.state import (
     LINK_MASK,
     LINK_REQUIREMENT,
     LOCATION_FOLDERS,
-    MASKS_DTYPES,
-    MASKS_FIELDS,
     MENTION_CONFLICTS,
     MENTION_MASK,
     MENTION_ORDER,
@@ -88,7 +86,6 @@ Column = namedtuple("Column", COLUMN_FIELDS)  # type: ignore[misc]
 Pool = namedtuple("Pool", POOL_FIELDS)  # type: ignore[misc]
 Facts = namedtuple("Facts", FACT_FIELDS)  # type: ignore[misc]
 Set = namedtuple("Set", SET_FIELDS)  # type: ignore[misc]
-Masks = namedtuple("Masks", MASKS_FIELDS)  # type: ignore[misc]
 Work = namedtuple("Work", WORK_FIELDS)  # type: ignore[misc]
 
 PROMISES = {
@@ -123,7 +120,7 @@ PROMISES = {
 
 
 @kernel
-def enter(column, pool, sources, keys, c, s, mentions, links, w):
+def enter(column, pool, sources, keys, c, s, w):
     """Take the step that the head asks for. Returns what is wrong: a row, 0 for a column; or NONE."""
     step = w.head[STEP]
     w.head[SENTENCE] = 0
@@ -133,7 +130,7 @@ def enter(column, pool, sources, keys, c, s, mentions, links, w):
         return _look_at_order(pool, sources, keys, c, w, step)
     if step < VARIANT_REQUIREMENT:
         return _look_at_facts(pool, c, w, step)
-    return _look_at_set(c, s, mentions, links, w, step)
+    return _look_at_set(c, s, w, step)
 
 
 @kernel
@@ -195,7 +192,7 @@ def _look_at_facts(pool, c, w, step):
 
 
 @kernel
-def _look_at_set(c, s, mentions, links, w, step):
+def _look_at_set(c, s, w, step):
     """What variants require."""
     if step == VARIANT_REQUIREMENT:
         return variant_requirement(c, s, w)
@@ -204,23 +201,22 @@ def _look_at_set(c, s, mentions, links, w, step):
     if step == MENTION_ORDER:
         return mention_order(c, s, w)
     if step == MENTION_MASK:
-        return mention_mask(c, s, mentions, w)
+        return mention_mask(c, s, w)
     if step == LINK_REQUIREMENT:
         return link_requirement(c, s, w)
     if step == MENTION_CONFLICTS:
         return mention_conflicts(c, s, w)
-    return link_mask(c, s, links, w)
+    return link_mask(c, s, w)
 
 
 def export_ir() -> tuple[str, str]:
     """The LLVM IR of `enter` behind one table of addresses, and the name of its C function."""
-    pool, masks = (Pool, POOL_DTYPES), (Masks, MASKS_DTYPES)
+    pool = (Pool, POOL_DTYPES)
     return _export_ir(
         enter,
         (Column, COLUMN_DTYPES),
         *(pool, pool, pool),
         (Facts, FACT_DTYPES),
         (Set, SET_DTYPES),
-        *(masks, masks),
         (Work, WORK_DTYPES),
     )

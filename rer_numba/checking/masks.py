@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rer_numba._jit import inlined, kernel
-from rer_numba.checking.state import N_FAMILIES, SENTENCE
-from rer_numba.schema import NONE
+from rer_numba._jit import inlined
+
+FITS, DOES_NOT_FIT, EMPTY_AT_AN_END, BITS_BEYOND = range(-1, 3)
+"""What is wrong with a mask of which the empty ends are left out: the number of the sentence that says so."""
 
 
 @inlined
@@ -27,32 +28,19 @@ def has_bits_beyond(c, family, last_word):
     return used != 0 and last_word >> np.uint64(used) != np.uint64(0)
 
 
-@kernel
-def check_masks(c, s, masks, of_links, w):
-    """The rows of each family, mentions or links, have one mask each, one behind the other, over its variants.
-
-    Returns the first family for which the lengths do not fit; or, with another sentence, the first mask with a bit too
-    many, counted among those that have words.
-    """
-    for family in range(w.head[N_FAMILIES]):
-        rows = _first_row(s, of_links, family + 1) - _first_row(s, of_links, family)
-        if masks.offsets[family + 1] - masks.offsets[family] != words_over(c, family) * rows:
-            return family
-    w.head[SENTENCE] = 1
-    n = 0
-    for family in range(w.head[N_FAMILIES]):
-        words = words_over(c, family)
-        end = masks.offsets[family] + words
-        while words > 0 and end <= masks.offsets[family + 1]:
-            if has_bits_beyond(c, family, masks.words[end - 1]):
-                return n
-            n += 1
-            end += words
-    return NONE
-
-
 @inlined
-def _first_row(s, of_links, family):
-    """The first mention of a family, or the first link."""
-    mention = np.int64(s.family_mention_offsets[family])
-    return np.int64(s.mention_link_offsets[mention]) if of_links else mention
+def look_at_kept(c, family, words, first, masks, start, end):
+    """What is wrong with a mask over a family that may have so many words.
+
+    It is kept from its first to its last word that is not empty: from word `first` on, in ``masks[start:end]``.
+    """
+    kept = end - start
+    if first < 0 or first + kept > words or (kept == 0 and first > 0):
+        return DOES_NOT_FIT
+    if kept == 0:
+        return FITS
+    if masks[start] == 0 or masks[end - 1] == 0:
+        return EMPTY_AT_AN_END
+    if first + kept == words and has_bits_beyond(c, family, masks[end - 1]):
+        return BITS_BEYOND
+    return FITS

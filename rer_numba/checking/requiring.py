@@ -8,9 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from rer_numba._jit import kernel
-from rer_numba.checking.masks import check_masks
+from rer_numba.checking.masks import FITS, has_bits_beyond, look_at_kept, words_over
 from rer_numba.checking.state import N_FAMILIES, SENTENCE
 from rer_numba.schema import CONFLICT, NONE
+
+_NO_MASK = 3
+"""The number of a sentence, behind those of `rer_numba.checking.masks`."""
 
 
 @kernel
@@ -60,9 +63,24 @@ def mention_order(c, s, w):
 
 
 @kernel
-def mention_mask(c, s, mentions, w):
+def mention_mask(c, s, w):
     """The mask of a mention has a bit for each variant of the mentioning family."""
-    return check_masks(c, s, mentions, False, w)
+    for family in range(w.head[N_FAMILIES]):
+        mentions = np.int64(s.family_mention_offsets[family + 1]) - s.family_mention_offsets[family]
+        size = s.family_mention_mask_offsets[family + 1] - s.family_mention_mask_offsets[family]
+        if size != words_over(c, family) * mentions:
+            return family
+    w.head[SENTENCE] = 1
+    n = 0
+    for family in range(w.head[N_FAMILIES]):
+        words = words_over(c, family)
+        end = s.family_mention_mask_offsets[family] + words
+        while words > 0 and end <= s.family_mention_mask_offsets[family + 1]:
+            if has_bits_beyond(c, family, s.mention_mask[end - 1]):
+                return n
+            n += 1
+            end += words
+    return NONE
 
 
 @kernel
@@ -90,6 +108,18 @@ def mention_conflicts(c, s, w):
 
 
 @kernel
-def link_mask(c, s, links, w):
-    """The mask of a link has a bit for each variant of the mentioning family."""
-    return check_masks(c, s, links, True, w)
+def link_mask(c, s, w):
+    """The mask of a link has bits of variants of the mentioning family, one or more."""
+    for family in range(w.head[N_FAMILIES]):
+        words = words_over(c, family)
+        first = np.int64(s.mention_link_offsets[s.family_mention_offsets[family]])
+        for link in range(first, np.int64(s.mention_link_offsets[s.family_mention_offsets[family + 1]])):
+            start, end = np.int64(s.link_mask_offsets[link]), np.int64(s.link_mask_offsets[link + 1])
+            if start == end:
+                w.head[SENTENCE] = _NO_MASK
+                return link
+            problem = look_at_kept(c, family, words, np.int64(s.link_first_word[link]), s.link_mask, start, end)
+            if problem != FITS:
+                w.head[SENTENCE] = problem
+                return link
+    return NONE

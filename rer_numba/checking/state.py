@@ -115,6 +115,7 @@ FACT_FIELDS = (
     "requirement_family",
     "requirement_range",
     "requirement_flags",
+    "requirement_first_word",
     "requirement_mask_offsets",
     "requirement_mask",
     "folder_location",
@@ -127,16 +128,16 @@ SET_FIELDS = (
     "family_mention_offsets",
     "mention_family",
     "mention_conflicts",
+    "family_mention_mask_offsets",
+    "mention_mask",
     "mention_link_offsets",
     "link_requirement",
+    "link_first_word",
+    "link_mask_offsets",
+    "link_mask",
 )
 FACT_DTYPES = [COLUMN_BY_NAME[name].dtype for name in FACT_FIELDS]
 SET_DTYPES = [COLUMN_BY_NAME[name].dtype for name in SET_FIELDS]
-
-MASKS_FIELDS = ("offsets", "words")
-MASKS_DTYPES = ["int64", "uint64"]
-"""The masks of a set's mentions, or of its links: where those of each family start, and the words."""
-MASKS = (("family_mention_mask_offsets", "mention_mask"), ("family_link_mask_offsets", "link_mask"))
 
 WORK_FIELDS = ("head", "seen", "stamp")
 WORK_DTYPES = ["int64", "uint8", "int32"]

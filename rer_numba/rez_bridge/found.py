@@ -252,7 +252,7 @@ def _static(resource: Any) -> StaticPackage | None:
 
 def _has_to_run(resource: Any) -> bool:
     """Whether rez runs a file to load a package, which no solve has come to. A combined file ran to be listed."""
-    return resource.key == _PLAIN and "_data" not in vars(resource) and resource.file_format is FileFormat.py
+    return resource.key == PLAIN and "_data" not in vars(resource) and resource.file_format is FileFormat.py
 
 
 def _loaded(name: str, listed: Listed) -> PackageData:

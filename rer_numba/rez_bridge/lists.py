@@ -177,8 +177,9 @@ class TableRequirement(Requirement):
             return False
         family = tables.requirement_family[self.row]
         bit = tables.package_variant_offsets[package] - tables.family_variant_offsets[family]
-        word = tables.requirement_mask[tables.requirement_mask_offsets[self.row] + (bit >> 6)]
-        return bool(word >> (bit & 63) & 1) == self.conflict_
+        word = (bit >> 6) - tables.requirement_first_word[self.row]
+        start, end = tables.requirement_mask_offsets[self.row : self.row + 2]
+        return not (0 <= word < end - start and tables.requirement_mask[start + word] >> (bit & 63) & 1)
 
 
 def _is_plain(requirement: Requirement) -> bool:
