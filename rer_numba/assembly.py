@@ -14,14 +14,15 @@ The way to use one::
 Invariants
 ----------
 - What a solve touched and `settle` returned False for is what the finder and the folders say now.
-- Nothing is listed or read that no solve has touched, but for small families beside those that it has.
+- Nothing is listed or read that no solve has touched, but for small families beside those that it has; and no code of
+  a package runs that no solve has touched.
 - Where a single part answers for everything that a solve touches, it is solved from as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rer_numba.forking import Lock
 from rer_numba.packages import PROCESS, BrokenValue
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
-_WAVES_BY_REACH = 8
-"""How often tables are composed of those families alone that requests can reach; after that of all."""
+_MOST_REQUESTS = 8
+"""So many requests are answered from those families alone that they can reach; after that all are composed."""
 
 
 class Keeper(Protocol):
@@ -72,6 +73,11 @@ class AssembledSnapshot(Snapshot):
         Families that the finder had found by then.
     base : AssembledSnapshot, optional
         The snapshot of the assembly that this one adds something to, for one solve.
+
+    Attributes
+    ----------
+    handles : dict
+        What whoever uses the snapshot has made of its variants to hand it out.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class AssembledSnapshot(Snapshot):
         self._unread = unread_marks(self.views)
         self.settled_families: set[int | str] = set()
         self.settled_packages: set[int] = set()
+        self.handles: dict[int, dict[str, Any]] = {}
 
     def lacks(self, name: str, found: set[str]) -> bool:
         """Return whether a family is not as the paths have it: only marked, found since, or in another part."""
@@ -191,6 +198,8 @@ class Assembly:
         is_answered: bool,
     ) -> None:
         self.waves = 0
+        self._n_requests = 0
+        self._is_new_request = True
         self._lock = Lock(self._doubt)
         self.is_doubtful = False
         self._locations = locations
@@ -227,11 +236,14 @@ class Assembly:
 
     def _compose(self) -> None:
         self.waves += 1
+        self._n_requests += self._is_new_request
+        self._is_new_request = False
         tables = self.partial.tables(self._composed_roots(), closes=self._closes)
         self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
 
     def _composed_roots(self) -> Iterable[str] | None:
-        return self._roots if self.waves <= _WAVES_BY_REACH else None
+        """By reach for the first requests, however many waves each takes: no cost may grow with the site."""
+        return self._roots if self._n_requests <= _MOST_REQUESTS else None
 
     # --- around a solve
 
@@ -244,6 +256,7 @@ class Assembly:
             Merged.
         """
         with self._lock:
+            self._is_new_request = True
             self._finder.begin()
             for part in self.partial.parts:
                 part.known.begin()
@@ -270,8 +283,10 @@ class Assembly:
         names : iterable of str
             The families that the solve has touched so far.
         """
+        late = list(late)
         with self._lock:
             self._take_in(names)
+            self._take_in_required(package for _, package in late)
             tables = self.partial.tables(self._composed_roots(), closes=self._closes, late=late)
             return AssembledSnapshot(tables, self.partial, None, self._found, self.snapshot)
 
@@ -367,6 +382,13 @@ class Assembly:
         """Compose tables for these families too from now on."""
         self._roots.update(dict.fromkeys(names))
 
+    def _take_in_required(self, packages: Iterable[PackageData]) -> None:
+        """The same for families that packages require which nobody knew before: the solve comes to them next."""
+        names = {other: None for package in packages for variant in requires_of(package) for other in variant}
+        for name in names:
+            self._list(name)
+        self._take_in(names)
+
     def _keep(self) -> None:
         """Keep what was composed for the next process, if it says anything new."""
         if self.snapshot.part is not None or not self._keeper.may_keep(self.partial.progress):
@@ -387,6 +409,8 @@ class Assembly:
         found = self.partial.find(name)
         if found:
             self._found.add(name)
+            if self._kept_part is not None:
+                self._kept_part.leave_out(name)  # which says nothing of it
             if self._reach is None:
                 self._read_overlay(name)
         return found
@@ -396,7 +420,7 @@ class Assembly:
         rows = range(len(self.partial.listings[name].packages))
         if len(rows) > _SMALL_FAMILY:
             return
-        self.partial.read(name, rows)
+        self.partial.read(name, rows, ahead=True)
         packages = [self.partial.package(name, row) for row in rows]
         variants = [variant for package in packages if package is not None for variant in requires_of(package)]
         for other in dict.fromkeys(other for variant in variants for other in variant):
@@ -411,8 +435,10 @@ class Assembly:
         self._found.add(name)
         listed = [one.version for one in self.partial.listings[name].packages]
         new = [version for version in listed if version not in before]
-        for version in (*again, *(new if len(new) <= _SMALL_FAMILY else ())):
+        for version in again:
             self.partial.read_version(name, version)
+        for version in new if len(new) <= _SMALL_FAMILY else ():
+            self.partial.read_version(name, version, ahead=True)
 
     def _read_changed(self, part: Part, row: int) -> bool:
         """Read a package of a part again whose file has changed; return whether that was not done before."""
@@ -431,12 +457,15 @@ class Assembly:
             name, version = snapshot.name_of(package)
             touched.setdefault(name, []).append(version)
         for name, versions in touched.items():
+            known: Iterable[str] = ()
             if self._kept_part is not None and self._kept_part.has(name):
-                versions.extend(self._kept_part.versions(name))
+                known = self._kept_part.versions(name)
                 self.partial.find_instead(name, self.partial.parts)
                 self._found.add(name)
             for version in versions:
                 self.partial.read_version(name, version)
+            for version in known:
+                self.partial.read_version(name, version, ahead=True)
         if touched and self._reach is not None:
             self._reach.go_on(touched)
         return bool(touched)
@@ -444,7 +473,9 @@ class Assembly:
     def _evaluate(self, snapshot: AssembledSnapshot, names: list[str], touched: Touched) -> bool:
         """Ask this process what the marks stand for that a solve has come to; return whether there were any."""
         marked = snapshot.with_error(touched.packages, PROCESS) or snapshot.with_error(touched.hidden, PROCESS)
-        done = [self.partial.evaluate(snapshot.found(package), mark) for package, mark in marked]
+        evaluated = [self.partial.evaluate(snapshot.found(package), mark) for package, mark in marked]
+        self._take_in_required(package for package in evaluated if package is not None)
+        done = [package is not None for package in evaluated]
         for name in names:
             if snapshot.family_error_type(name) == PROCESS:
                 self.partial.find_instead(name, self.partial.parts)

@@ -118,7 +118,8 @@ def _describe(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        remedy = _OS_REMEDIES.get(error.errno or 0)
+        is_read = error.errno == errno.EFBIG and error.strerror != os.strerror(errno.EFBIG)  # no more of it than this
+        remedy = None if is_read else _OS_REMEDIES.get(error.errno or 0)
         return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
     if isinstance(error, ImportError):
         return f"{error}; the installation is not complete: install the package that is named here again"

@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 from rer_numba._version import __version__
 from rer_numba.cli_words import LEVELS, as_argparse_takes_it
 from rer_numba.cli_words import count as _count
+from rer_numba.cli_words import length as _seconds
 from rer_numba.cli_words import names as _names
+from rer_numba.cli_words import place as _place
 from rer_numba.cli_words import seconds as _time
 
 BAD_USAGE = 2
@@ -42,6 +44,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         getattr(arguments, arguments.many).extend(more[:end] + more[end + 1 :])
     if arguments.file_of is not None:
         _take_file(arguments)
+    if sum(vars(arguments).get(name) == "-" for name in ("file", "options", "filter", "orderers")) > 1:
+        parser.error("standard input can be read for one thing only: - was given more than once")
     return arguments
 
 
@@ -125,6 +129,7 @@ def _add_encode(commands: Any) -> None:
     command.add_argument(
         "-o",
         "--output",
+        type=_place,
         metavar="FILE",
         help="where to write, for example site.rer; into a folder (site/), each content gets a file of its own",
     )
@@ -144,7 +149,9 @@ def _add_encode(commands: Any) -> None:
     stored.add_argument(
         "--from-rez", action="store_true", help="read and solve as rez is configured; no PATH: rez's own"
     )
-    stored.add_argument("--options", metavar="JSON", help=f"store these options for solves: {_OPTIONS_HELP}")
+    stored.add_argument(
+        "--options", type=_place, metavar="JSON", help=f"store these options for solves: {_OPTIONS_HELP}"
+    )
     add = group.add_argument
     add("--package-filenames", type=_names, metavar="NAMES", help="rez's setting: names without .py, comma between")
     add(
@@ -184,13 +191,13 @@ _CHECK_HELP = "what to look at: strict, all folders and files, the default; rele
 
 def _add_file(command: argparse.ArgumentParser) -> None:
     """Add the repository of a command that needs one. `parse` puts either way of naming it into `repository`."""
-    command.add_argument("-r", "--repository", dest="named", metavar="FILE", help=_FILE_HELP)
-    command.add_argument("repository", nargs="?", metavar="FILE", help="the same without -r")
+    command.add_argument("-r", "--repository", dest="named", type=_place, metavar="FILE", help=_FILE_HELP)
+    command.add_argument("repository", nargs="?", type=_place, metavar="FILE", help="the same without -r")
     command.set_defaults(file_of=command)
 
 
 def _add_repository(command: argparse.ArgumentParser, default: str) -> None:
-    command.add_argument("-r", "--repository", metavar="FILE", help=f"{_FILE_HELP}; default: {default}")
+    command.add_argument("-r", "--repository", type=_place, metavar="FILE", help=f"{_FILE_HELP}; default: {default}")
 
 
 def _add_info(commands: Any) -> None:
@@ -252,13 +259,6 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument("--time-limit", type=_seconds, default=-1, metavar="S", help="give up a solve after S seconds")
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if seconds != seconds:
-        raise argparse.ArgumentTypeError("not a number of seconds")
-    return seconds
-
-
 def _add_freshness(command: argparse.ArgumentParser) -> None:
     add = command.add_argument_group("packages that have changed since they were encoded").add_argument
     add(
@@ -284,13 +284,17 @@ def _add_solve_many(commands: Any) -> None:
         "A request on each line, as words in a shell or as JSON. Exit code 0: all are solved, 1: not.",
     )
     command.add_argument(
-        "file", metavar="REQUESTS", help="a file, or - for standard input; a line is: maya-2024 '!python-2', or "
+        "file",
+        type=_place,
+        metavar="REQUESTS",
+        help="a file, or - for standard input; a line is: maya-2024 '!python-2', or "
         '["maya-2024"], or {"requests": ["maya-2024"], "options": {"building": true}}',
-    )  # fmt: skip
+    )
     _add_repository(command, _STUDIO_HELP)
     command.add_argument(
         "-o",
         "--output",
+        type=_place,
         metavar="FILE",
         help="write the results, as the name says: .arrow, .parquet, .csv or .jsonl; without such an end, Arrow",
     )
@@ -318,16 +322,24 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     """Add the options that say how to solve. None is the default of each: then the stored one counts, or rez's."""
     add = command.add_argument_group("settings, before those stored in the repository").add_argument
     add("--from-rez", action="store_true", help="what rez is configured to do, instead of what is stored")
-    add("--options", metavar="JSON", help=f"these instead of the stored ones: {_OPTIONS_HELP}")
+    add("--options", type=_place, metavar="JSON", help=f"these instead of the stored ones: {_OPTIONS_HELP}")
     add(
         "--variant-select-mode",
         choices=("version_priority", "intersection_priority"),
         help="rez's setting of this name; default version_priority",
     )
     add(
-        "--orderers", metavar="FILE", help="package_orderers: JSON, also inline, or a .py or .yaml configuration of rez"
+        "--orderers",
+        type=_place,
+        metavar="FILE",
+        help="package_orderers: JSON, also inline, or a .py or .yaml configuration of rez",
     )
-    add("--filter", metavar="FILE", help="package_filter: JSON, also inline, or a .py or .yaml configuration of rez")
+    add(
+        "--filter",
+        type=_place,
+        metavar="FILE",
+        help="package_filter: JSON, also inline, or a .py or .yaml configuration of rez",
+    )
     add("--exclude", action="append", metavar="RULE", help="hide packages too, e.g. '*.beta'; may be repeated")
     add("--include", action="append", metavar="RULE", help="but not these, e.g. 'boost-*'; may be repeated")
     add(

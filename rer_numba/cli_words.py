@@ -51,6 +51,24 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def place(text: str) -> str:
+    """Take the name of a file or a folder. An empty one is a variable of a shell that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def length(text: str) -> float:
+    """Read a number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
 def count(text: str) -> int:
     """Read a number from 1 on."""
     try:

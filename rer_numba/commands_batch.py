@@ -6,11 +6,13 @@ import argparse
 import errno
 import io
 import json
+import os
 import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rer_numba.cli import INTERRUPTED, OK, UNSOLVED, complain, warn
@@ -26,6 +28,9 @@ _SHOWN = 10
 """Unsolved requests that are named."""
 _MAX_LINE = 16 << 20
 """Characters."""
+_UTF_8 = "\ufeff"
+_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
+"""Marks of encodings, as they are read."""
 
 
 def solve_many(arguments: argparse.Namespace) -> int:
@@ -40,6 +45,9 @@ def solve_many(arguments: argparse.Namespace) -> int:
     settings = effective(arguments, repository.options, arguments.repository)
     start = time.perf_counter()
     is_interrupted = False
+    is_table_printed = bool(arguments.output) and _is_standard_output(arguments.output)
+    if is_table_printed and arguments.json:
+        raise RerError("--json and the table would both be written to standard output; leave one of them out")
     with _opened(arguments.file) as file, facts_only():
         try:
             batch = repository.solve_many(
@@ -55,16 +63,25 @@ def solve_many(arguments: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     problem = _write(batch, arguments.output) if arguments.output else None
     notes = notes_on_filter(repository, settings, [], None)
-    if arguments.json:
-        _print_lines(batch, notes)
-    else:
-        _print_summary(batch, seconds, notes)
+    with facts_only() if is_table_printed else nullcontext():
+        if arguments.json:
+            _print_lines(batch, notes)
+        else:
+            _print_summary(batch, seconds, notes)
     if problem is not None:
         raise problem
     if is_interrupted:
         complain(f"interrupted: {batch.n_done:,} requests are done")
         return INTERRUPTED
     return OK if set(batch.counts) <= {"solved"} else UNSOLVED
+
+
+def _is_standard_output(path: str) -> bool:
+    """Tell whether a path leads to where this process prints."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
 
 
 def _write(batch: SolveBatch, path: str) -> Exception | None:
@@ -96,7 +113,8 @@ def read_requests(lines: Iterable[str]) -> Iterator[Any]:
     ----------
     lines : iterable of str
         Each with words as in a shell; or with JSON: a list of texts, or an object with "requests" and perhaps
-        "options", which are those of `SolveOptions`. Empty lines, and those that begin with ``#``, are passed over.
+        "options", which are those of `SolveOptions`. Empty lines are passed over, and so is what follows a ``#`` at
+        the beginning of a word.
 
     Yields
     ------
@@ -107,11 +125,16 @@ def read_requests(lines: Iterable[str]) -> Iterator[Any]:
         if not text or text.startswith("#"):
             continue
         try:
-            yield _from_json(text) if text[0] in "[{" else shlex.split(text)
+            yield _from_json(text) if text[0] in "[{" else _words(text)
         except RecursionError:
             yield BadLine(f"line {number}: its JSON is nested too deeply")
         except (ValueError, ConfigurationError) as error:
             yield BadLine(f"line {number}: {error}")
+
+
+def _words(text: str) -> list[str]:
+    """Words as in a shell, up to a comment."""
+    return list(takewhile(lambda word: not word.startswith("#"), shlex.split(text)))
 
 
 def _from_json(text: str) -> Any:
@@ -143,8 +166,21 @@ def _opened(path: str) -> Iterator[TextIO]:
 
 
 def _lines(file: TextIO, path: str) -> Iterator[str]:
-    """The lines of a file. Raises OSError for one without end, such as that of a device."""
+    """The lines of a file, less the mark of UTF-8 that editors on Windows put first.
+
+    Raises
+    ------
+    OSError
+        A line has no end, such as that of a device.
+    ConfigurationError
+        It is UTF-16, as PowerShell writes it.
+    """
+    is_first = True
     while line := file.readline(_MAX_LINE + 1):
+        if is_first and line.startswith(_UTF_16):
+            raise ConfigurationError(f"{'standard input' if path == '-' else path}: is UTF-16; save it as UTF-8")
+        if is_first:
+            line, is_first = line.removeprefix(_UTF_8), False
         if len(line) > _MAX_LINE:
             raise OSError(errno.EFBIG, f"has a line of more than {_MAX_LINE >> 20} MiB", path)
         yield line

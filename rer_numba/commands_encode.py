@@ -96,7 +96,12 @@ def _take_paths_of_rez(arguments: argparse.Namespace) -> None:
 
 def _require_own_place(arguments: argparse.Namespace) -> None:
     """Refuse an output that would replace what is read, or whose name says that it is something else."""
+    from rer_numba.generations import is_folder
+    from rer_numba.publish import require_folder, require_replaceable
+
     output = arguments.output
+    if output == "-":
+        raise RerError("-: an encoded repository is not written to standard output; give a name, for example site.rer")
     if any(
         os.path.isfile(path) and os.path.exists(output) and os.path.samefile(path, output) for path in arguments.paths
     ):
@@ -104,6 +109,9 @@ def _require_own_place(arguments: argparse.Namespace) -> None:
     end = os.path.splitext(output)[1].lower()
     if end in _OF_OTHERS:
         raise RerError(f"{output}: an encoded repository is no {end} file; give another name, for example site.rer")
+    if not is_folder(output):
+        require_replaceable(output)
+        require_folder(output)
 
 
 class _Phases:
@@ -214,6 +222,8 @@ def _require_families(paths: list[str], settings: PathSettings) -> None:
 
 def _as_searched(path: str) -> str:
     """The path as messages name it: as it is written, or absolute, since others will be elsewhere."""
+    if not path:
+        raise ConfigurationError("the name of a package path is empty")
     try:
         path.encode()
     except UnicodeEncodeError:

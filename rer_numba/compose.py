@@ -14,9 +14,10 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rer_numba.compose_parts import Part, part_of_draft, part_of_views
+from rer_numba.compose_parts import MOST_ROWS, Part, part_of_draft, part_of_views
 from rer_numba.compose_room import Room
 from rer_numba.composing import state
+from rer_numba.errors import RepositoryLimitError
 from rer_numba.numbered import Error
 from rer_numba.schema import BUILDING, CUT_INF, CUT_SHIFT, NONE
 from rer_numba.views import Longest, Views
@@ -270,6 +271,8 @@ class _Composer:
         self._step(state.WRITE_FAMILIES)
         self._steps(state.WRITE)
         self._step(state.WRITE_REQUIREMENTS)
+        room.make({"@requirement_mask_offsets": head[state.N_REQUIREMENT_WORDS]})
+        self._step(state.WRITE_REQUIREMENT_MASKS)
         self._write_mentions("")
         if head[state.BUILDING_DIFFERS]:
             head[state.IS_BUILDING] = 1
@@ -306,8 +309,10 @@ class _Composer:
             f"{prefix}mention": head[state.N_MENTIONS],
             f"@{prefix}family_mention_mask_offsets": head[state.N_MENTION_WORDS],
             f"{prefix}link": head[state.N_LINKS],
-            f"@{prefix}family_link_mask_offsets": head[state.N_LINK_WORDS],
+            f"@{prefix}link_mask_offsets": head[state.N_LINK_WORDS],
         }
+        if head[state.N_LINK_WORDS] > MOST_ROWS:
+            raise RepositoryLimitError(f"{prefix}link_mask_offsets", head[state.N_LINK_WORDS], MOST_ROWS)
         self._room.make(counts)
         self._step(state.WRITE_MENTIONS)
 
@@ -378,7 +383,6 @@ _COUNTED = {
     "package": state.N_PACKAGES,
     "variant": state.N_VARIANTS,
     "requirement": state.N_REQUIREMENTS,
-    "@requirement_mask_offsets": state.N_REQUIREMENT_WORDS,
     "@variant_requirement_offsets": state.N_VALUES,
     "@variant_extraction_offsets": state.N_EXTRACTIONS,
 }

@@ -27,7 +27,7 @@ from rer_numba.composing.state import (
     WORK,
     WORK_DTYPES,
 )
-from rer_numba.engine import uses_jit
+from rer_numba.environment import uses_jit
 from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, Column
 from rer_numba.views import addresses, empty, typed, zeros
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rer_numba.errors import PackageRequestError, VersionError
 from rer_numba.numbered import PACKAGE_FACTS, Error, Numbered
-from rer_numba.packages import BrokenValue, PackageData
+from rer_numba.packages import BrokenValue, Merged, MergedPackage, PackageData
 from rer_numba.requirements import PackageRequest, Requirement, RequirementList, is_valid_package_name
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EXCLUSIVE_LOWER, NONE, WEAK
 from rer_numba.uris import split_uri
@@ -132,11 +132,15 @@ class FactsDraft:
         except VersionError as error:
             self.family_error(package.name, ("VersionError", str(error)))
             return
-        found = package.found
-        own, broken = self._parse_all(found.variants, "variants")
-        indexed = bool(own) and broken is None
-        self._add_variants(package, own if indexed else [[]], indexed)
-        released = found.timestamp
+        if isinstance(package, MergedPackage):
+            indexed, n_variants, broken = package.indexed, len(package.merged), None
+            self._add_merged(package)
+        else:
+            own, broken = self._parse_all(package.found.variants, "variants")
+            indexed = bool(own) and broken is None
+            n_variants = len(own) if indexed else 1
+            self._add_variants(package, own if indexed else [[]], indexed)
+        released = package.found.timestamp
         refused = released if isinstance(released, BrokenValue) else None
         uri, tail = (None, None) if package.uri is None else split_uri(package.uri, package.name, package.version)
         self._packages.append(
@@ -146,7 +150,7 @@ class FactsDraft:
                 self._texts.add(package.version),
                 given,
                 indexed,
-                len(own) if indexed else 1,
+                n_variants,
                 NONE if uri is None else self._texts.add(uri),
                 NONE if tail is None else self._texts.add(tail),
                 0 if isinstance(released, BrokenValue) else _as_int64(int(released or 0)),
@@ -184,6 +188,15 @@ class FactsDraft:
                 building = error or build_error or self._requirements.merge(common + more + build, name)
             self._plain.add(plain, self._error)
             self._building.add(building, self._error)
+
+    def _add_merged(self, package: MergedPackage) -> None:
+        """Take what the variants require as it was merged before."""
+        for plain, building in package.merged:
+            self._plain.add(self._numbers(plain), self._error)
+            self._building.add(self._numbers(building), self._error)
+
+    def _numbers(self, merged: Merged) -> list[int] | Error:
+        return merged if isinstance(merged, tuple) else [self._requirements.add(one) for one in merged]
 
     def _parse_all(
         self, lists: Sequence[Sequence[str] | BrokenValue] | BrokenValue, attribute: str
@@ -275,10 +288,11 @@ class _Requirements:
         """The number of a requirement as written in a package."""
         found = self._by_given.get(given)
         if found is None:
-            found = self._by_given[given] = self._add(PackageRequest(given))
+            found = self._by_given[given] = self.add(PackageRequest(given))
         return found
 
-    def _add(self, requirement: Requirement) -> int:
+    def add(self, requirement: Requirement) -> int:
+        """The number of a requirement."""
         text = _text(requirement)
         found = self._by_text.get(text)
         if found is None:
@@ -297,7 +311,7 @@ class _Requirements:
             return "VersionError", str(error)
         if merged.conflict:
             return "ResolveError", f"The package {variant} has an internal requirements conflict: {merged}"
-        return [self._add(requirement) for requirement in merged]
+        return [self.add(requirement) for requirement in merged]
 
 
 def _as_int64(number: int) -> int:

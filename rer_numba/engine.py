@@ -6,14 +6,13 @@ functions run through Numba's ``@njit`` instead, on bundles of arrays: for devel
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Callable
 from typing import Any
 
 from rer_numba import hearing, schema, state
 from rer_numba.clock import CLOCK
-from rer_numba.environment import bytes_setting
+from rer_numba.environment import bytes_setting, uses_jit
 from rer_numba.errors import SolveLimitError
 from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
@@ -23,11 +22,6 @@ from rer_numba.views import Views, addresses, kernel_columns, views_of, zeros
 
 _SIGNAL = Work._fields.index("signal")
 MAX_WORK_BYTES = bytes_setting("RER_NUMBA_MAX_WORK_BYTES", 8 << 30)
-
-
-def uses_jit() -> bool:
-    """True when kernels run through Numba's dispatcher instead of loaded machine code."""
-    return os.environ.get("RER_NUMBA_ENGINE", "native") == "jit"
 
 
 class Engine:

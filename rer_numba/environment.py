@@ -20,6 +20,11 @@ def flag(variable: str) -> bool:
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "no", "off", "false")
 
 
+def uses_jit() -> bool:
+    """True when kernels run through Numba's dispatcher instead of loaded machine code."""
+    return os.environ.get("RER_NUMBA_ENGINE", "native") == "jit"
+
+
 def bytes_setting(variable: str, default: int) -> int:
     """A number of bytes: ``8589934592``, ``8G``, ``8 GiB``, ``0.5gb``, ``8_000_000``; ``unlimited``.
 

@@ -47,7 +47,6 @@ from rer_numba.scopes import (
     first_word_of,
     has_linked,
     last_word_of,
-    link_mask_start,
     new_ephemeral,
     new_slice,
     put_slot,
@@ -187,8 +186,16 @@ def _extract_from_variant(t, w, position, family, slot):
         requirement = np.int64(t.variant_extraction[k])
         other = np.int64(t.requirement_family[requirement])
         _note_contribution(w, position, slot, other, NONE, requirement)
-        start = t.requirement_mask_offsets[requirement]
-        _gather(t, w, other, t.requirement_mask, start)
+        _gather_required(t, w, other, requirement)
+
+
+@inlined
+def _gather_required(t, w, other, requirement):
+    """Gather what one requirement allows."""
+    start = t.requirement_mask_offsets[requirement]
+    first = np.int64(t.requirement_first_word[requirement]) if family_words(t, w, other) > 1 else np.int64(0)
+    end = first + t.requirement_mask_offsets[requirement + 1] - start
+    _gather(t, w, other, t.requirement_mask, start, first, end)
 
 
 @inlined
@@ -208,33 +215,37 @@ def _extract_in_common(t, w, position, family, slot):
         if common:
             other = np.int64(t.mention_family[mention])
             _note_contribution(w, position, slot, other, mention, NONE)
-            _unite_masks(t, w, family, data, low, high, mention, other)
-            _gather(t, w, other, w.scratch, np.int64(0))
+            link = np.int64(t.mention_link_offsets[mention])
+            if t.mention_link_offsets[mention + 1] == link + 1:
+                _gather_required(t, w, other, np.int64(t.link_requirement[link]))
+                continue
+            other_words = family_words(t, w, other)
+            _unite_masks(t, w, data, low, high, words, mention, other_words)
+            _gather(t, w, other, w.scratch, np.int64(0), np.int64(0), other_words)
 
 
 @inlined
-def _unite_masks(t, w, family, data, low, high, mention, other):
-    """Or the masks of the requirements that the variants of a slice have on `other` into `work.scratch`.
+def _unite_masks(t, w, data, low, high, words, mention, other_words):
+    """Or the masks of the requirements that the variants of a slice have on one family into `work.scratch`.
 
     The slice stands at `data`; its words from `low` to `high` are not empty.
     """
-    words = family_words(t, w, family)
-    other_words = family_words(t, w, other)
     for k in range(other_words):
         w.scratch[k] = np.uint64(0)
     united = 0
     exclusive = 0
-    first = np.int64(t.mention_link_offsets[mention])
-    mask = link_mask_start(t, family, first, words)
-    for link in range(first, t.mention_link_offsets[mention + 1]):
+    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
+        if not has_linked(t, w, data, low, high, words, link):
+            continue
         requirement = t.link_requirement[link]
-        if not t.requirement_flags[requirement] & CONFLICT and has_linked(t, w, data, low, high, mask):
+        flags = t.requirement_flags[requirement]
+        if not flags & CONFLICT:
             united += 1
-            exclusive |= t.requirement_flags[requirement] & EXCLUSIVE_LOWER
-            start = t.requirement_mask_offsets[requirement]
-            for k in range(other_words):
-                w.scratch[k] |= t.requirement_mask[start + k]
-        mask += words
+            exclusive |= flags & EXCLUSIVE_LOWER
+            word = np.int64(t.requirement_first_word[requirement]) if other_words > 1 else np.int64(0)
+            for k in range(t.requirement_mask_offsets[requirement], t.requirement_mask_offsets[requirement + 1]):
+                w.scratch[word] |= t.requirement_mask[k]
+                word += 1
     if united > 1 and exclusive:
         w.head[INEXACT] = 1  # see ranges.unite_intervals for the quirk
 
@@ -254,10 +265,11 @@ def _note_contribution(w, position, slot, other, mention, requirement):
 
 
 @inlined
-def _gather(t, w, other, masks, start):
+def _gather(t, w, other, masks, start, first, end):
     """And the mask of a contribution into what is left of its family.
 
-    A contribution that takes nothing from an existing slice leaves no trace.
+    Its words from `first` to `end` stand in `masks` from `start` on; the others are empty. A contribution that takes
+    nothing from an existing slice leaves no trace.
     """
     words = family_words(t, w, other)
     if words == 0:
@@ -272,7 +284,7 @@ def _gather(t, w, other, masks, start):
             if w.slot_kind[slot] == SLICE:
                 narrows = False
                 for k in range(words):
-                    if w.word[data + k] & ~masks[start + k]:
+                    if w.word[data + k] & ~_kept_word(masks, start, first, end, k):
                         narrows = True
                         break
                 if not narrows:
@@ -280,7 +292,13 @@ def _gather(t, w, other, masks, start):
         accumulator = _new_accumulator(t, w, other, position, words)
     data = np.int64(w.accumulator_data[accumulator])
     for k in range(words):
-        w.accumulator_word[data + k] &= masks[start + k]
+        w.accumulator_word[data + k] &= _kept_word(masks, start, first, end, k)
+
+
+@inlined
+def _kept_word(masks, start, first, end, k):
+    """Word `k` of a mask of which only those from `first` to `end` are kept, at `start`."""
+    return masks[start + k - first] if first <= k < end else np.uint64(0)
 
 
 @kernel
@@ -477,18 +495,15 @@ def _contribution_range(t, w, n, out):
         return unite_intervals(w, out, load_range(t, w, t.requirement_range[requirement], out))
     slot = np.int64(w.contribution_slot[n])
     family = np.int64(w.scope_family[w.contribution_scope[n]])
-    mention = np.int64(w.contribution_mention[n])
     words = family_words(t, w, family)
+    mention = np.int64(w.contribution_mention[n])
     data = np.int64(w.slot_data[slot])
     low, high = first_word_of(w, data, words), last_word_of(w, data, words)
     end = out
-    first = np.int64(t.mention_link_offsets[mention])
-    mask = link_mask_start(t, family, first, words)
-    for link in range(first, t.mention_link_offsets[mention + 1]):
+    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
         requirement = t.link_requirement[link]
-        if not t.requirement_flags[requirement] & CONFLICT and has_linked(t, w, data, low, high, mask):
+        if not t.requirement_flags[requirement] & CONFLICT and has_linked(t, w, data, low, high, words, link):
             end = load_range(t, w, t.requirement_range[requirement], end)
-        mask += words
     return unite_intervals(w, out, end)
 
 

@@ -94,28 +94,41 @@ def undone(undo: Callable[[], None]) -> Iterator[None]:
 
 # ----------------------------------------------------------------------------------------- what others are importing
 _ROOTS = frozenset(("llvmlite", "numba", "numpy", "pyarrow", "rer_numba", "rez"))
+_AGAIN = frozenset(("rer_numba", "rez"))
 _PATIENCE = 1.0
 
 
-def _is_imported_elsewhere() -> bool:
-    """Tell whether another thread is importing one of the modules that a solve may need."""
+def _imported_elsewhere() -> list[str]:
+    """Which of the modules that a solve may need another thread is importing."""
     me = threading.get_ident()
     locks = getattr(_bootstrap, "_module_locks", {})
-    owners = [getattr(place(), "owner", None) for name, place in list(locks.items()) if name.split(".")[0] in _ROOTS]
-    return any(owner not in (None, me) for owner in owners)
+    owners = {
+        name: getattr(place(), "owner", None) for name, place in list(locks.items()) if name.split(".")[0] in _ROOTS
+    }
+    return [name for name, owner in owners.items() if owner not in (None, me)]
 
 
 def _wait_for_imports() -> None:
     """Python lets no child ever import what another thread was importing when it was forked: so that comes first."""
     deadline = time.monotonic() + _PATIENCE
-    while _is_imported_elsewhere() and time.monotonic() < deadline:
+    while _imported_elsewhere() and time.monotonic() < deadline:
         time.sleep(0.001)
+
+
+def _import_anew() -> None:
+    """Where that took too long: let a child import from the start what is in Python alone, and can be run twice."""
+    for name in _imported_elsewhere():
+        if name.split(".")[0] in _AGAIN:
+            getattr(_bootstrap, "_module_locks", {}).pop(name, None)
+            for known in [known for known in sys.modules if f"{known}.".startswith(f"{name}.")]:
+                del sys.modules[known]
 
 
 # ---------------------------------------------------------------------------------------------------------------- forks
 def _renew() -> None:
     global _generation
     _generation += 1
+    _import_anew()
     for lock in list(_locks):
         lock.renew()
     me = threading.get_ident()

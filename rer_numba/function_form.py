@@ -82,8 +82,8 @@ def solve(
     options["variant_select_mode"] = variant_select_mode
     checked = SolveOptions().with_overrides(options).read()
     limits = _limits(max_fails, time_limit, max_iterations)
+    look = None if limits.end is None else limits.look
     try:
-        look = None if limits.end is None else limits.look
         merged = parse_requests(requests, checked.implicit_packages, look)
     except (PackageRequestError, VersionError) as error:
         return SolveResult("error", failure=str(error), error_type=type(error).__name__)
@@ -95,9 +95,11 @@ def solve(
     from rer_numba import on_demand
 
     try:
-        return on_demand.solve(on_demand.Loader(load_family, _by_family(given)), merged, checked, limits)
+        return on_demand.solve(on_demand.Loader(load_family, _by_family(given), look), merged, checked, limits)
     except on_demand.LoaderError as error:
         return _error(str(error))
+    except TimeIsUpError:
+        return out_of_time()
 
 
 def _solve_given(packages: list[PackageData], merged: Any, options: SolveOptions, limits: Limits) -> SolveResult:

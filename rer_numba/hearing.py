@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import ctypes
 import signal
+import sys
 import threading
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from rer_numba.forking import undone
 from rer_numba.state import HEARD, HEARD_TRACEBACK
 
 EVERY = 0.025
@@ -56,6 +60,57 @@ def raise_heard(head: Any) -> None:
     for place in range(HEARD, HEARD_TRACEBACK + 1):
         head[place] = 0
     _restore(*heard)  # and ctypes raises it, as it does after each call of Python's interface
+
+
+# ----------------------------------------------------------------------------------------------- within C's callbacks
+class _LostError(BaseException):
+    """Stands for what a handler raised where it was lost, until it gets out."""
+
+
+_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_raise_nothing_in = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+
+
+@contextmanager
+def heard_in_callbacks() -> Iterator[None]:
+    """Let signals be heard while a C library calls Python back, as LLVM does while it compiles.
+
+    Python drops what a handler raises in a callback: C has no exceptions. Here it is raised as soon as the callback has
+    returned.
+    """
+    me = threading.get_ident()
+    if me != threading.main_thread().ident:  # no handler runs here
+        yield
+        return
+    lost: list[BaseException] = []
+    others = sys.unraisablehook
+
+    def note(unraisable: sys.UnraisableHookArgs) -> None:
+        error = unraisable.exc_value
+        if isinstance(error, _LostError):
+            _raise_in(me, _LostError)
+        elif isinstance(error, KeyboardInterrupt) or (error is not None and raised_by_handler(error)):
+            lost.append(error)
+            _raise_in(me, _LostError)
+        else:
+            others(unraisable)
+
+    def undo() -> None:
+        if sys.unraisablehook is note:
+            sys.unraisablehook = others
+        _raise_nothing_in(me, None)
+
+    sys.unraisablehook = note
+    try:
+        with undone(undo):
+            yield
+    except _LostError:
+        pass
+    if lost:
+        raise lost[0]
 
 
 def raised_by_handler(error: BaseException) -> bool:

@@ -30,7 +30,7 @@ from rer_numba.facts import (
     rows_of,
 )
 from rer_numba.garbage import no_collection
-from rer_numba.masks import set_bit_ranges
+from rer_numba.masks import set_bit_ranges, trimmed
 from rer_numba.numbered import Numbered
 from rer_numba.requires_columns import Numbers, requires_columns
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, EPHEMERAL, NONE, IntArray, Tables
@@ -297,7 +297,7 @@ class _Linker:
     # --- requirements and ranges
 
     def _requirement_columns(self) -> dict[str, object]:
-        mask_offsets, masks = self._requirement_masks()
+        first_word, mask_offsets, masks = self._requirement_masks()
         return {
             "range_offsets": offsets_of(map(len, self.ranges)),
             "range_cut": np.array([cut for cuts in self.ranges for cut in cuts], np.int64),
@@ -305,36 +305,38 @@ class _Linker:
             "requirement_range": self.requirement_range,
             "requirement_flags": self.facts.requirement_flags[self.requirements],
             "requirement_text": [self.texts.add(text) for text in self.requirement_texts],
+            "requirement_first_word": first_word,
             "requirement_mask_offsets": mask_offsets,
             "requirement_mask": masks,
         }
 
-    def _requirement_masks(self) -> tuple[IntArray, IntArray]:
-        """For each requirement with a range, the variants of its family whose version lies in it."""
-        n_cuts = np.diff(self.cut_offsets)
-        offsets = offsets_of(np.where(n_cuts > 0, self.word_counts[self.requirement_family], 0))
-        words = np.zeros(offsets[-1], np.uint64)
-        requirement = np.repeat(np.arange(len(n_cuts)), n_cuts >> 1)
+    def _requirement_masks(self) -> tuple[IntArray, IntArray, IntArray]:
+        """First words, offsets and words: for each requirement with a range, the variants that it allows."""
+        requirement, lower, upper = self._allowed()
         family = self.requirement_family[requirement]
         # packages of a family descend: those with ranks from `oldest` up to `newest` stand side by side
         n_ranks = len(self.keys)
-        oldest, newest = (np.minimum((cut + (1 << CUT_SHIFT) - 1) >> CUT_SHIFT, n_ranks) for cut in self._bounds())
+        oldest, newest = (np.minimum((cut + (1 << CUT_SHIFT) - 1) >> CUT_SHIFT, n_ranks) for cut in (lower, upper))
         place = self.package_family * (n_ranks + 1) + (n_ranks - self.package_rank)
         first = np.searchsorted(place, family * (n_ranks + 1) + (n_ranks - newest + 1))
         last = np.searchsorted(place, family * (n_ranks + 1) + (n_ranks - oldest), side="right")
         some = first < last
         base = self.family_variants[family[some]]
-        set_bit_ranges(
-            words,
-            offsets[requirement[some]],
-            self.package_variants[first[some]] - base,
-            self.package_variants[last[some]] - base,
-        )
-        return offsets, words
+        low, high = self.package_variants[first[some]] - base, self.package_variants[last[some]] - base
+        rows = requirement[some]
+        first_word, offsets = trimmed(len(self.requirements), rows, low >> 6, (high + 63) >> 6)
+        words = np.zeros(offsets[-1], np.uint64)
+        set_bit_ranges(words, (offsets[:-1] - first_word)[rows], low, high)
+        return first_word, offsets, words
 
-    def _bounds(self) -> tuple[IntArray, IntArray]:
-        """Lower and upper cuts of all intervals of all requirements."""
-        return self.cuts[::2], self.cuts[1::2]
+    def _allowed(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Requirement, lower and upper cut of all intervals that are allowed: by a conflict those between its own."""
+        n_cuts = np.diff(self.cut_offsets)
+        refuses = (self.facts.requirement_flags[self.requirements] & CONFLICT != 0) & (n_cuts > 0)
+        around = np.stack((self.cut_offsets[:-1][refuses], self.cut_offsets[1:][refuses]), 1).ravel()
+        cuts = np.insert(self.cuts, around, np.tile([0, CUT_INF], len(around) >> 1))
+        requirement = np.repeat(np.arange(len(n_cuts)), (n_cuts >> 1) + refuses)
+        return requirement, cuts[::2], cuts[1::2]
 
     # --- what variants require
 

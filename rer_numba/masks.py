@@ -19,6 +19,30 @@ def set_bit_ranges(words: IntArray, starts: IntArray, first: IntArray, last: Int
     np.bitwise_or.at(words, np.repeat(starts, count) + at, (ones << low) & (ones >> (np.uint64(64) - high)))
 
 
+def trimmed(n_rows: int, rows: IntArray, low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
+    """Which words of masks are kept: from the first to the last that is not empty.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many masks.
+    rows, low, high : array of int
+        Words ``low`` to ``high`` (half-open, not empty) of the mask of each of these rows are not empty.
+
+    Returns
+    -------
+    first_word : array of int64, (n_rows,)
+        0 for a mask without bits.
+    offsets : array of int64, (n_rows + 1,)
+        Where the kept words of each mask begin.
+    """
+    end = np.zeros(n_rows, np.int64)
+    np.maximum.at(end, rows, high)
+    first_word = end.copy()
+    np.minimum.at(first_word, rows, low)
+    return first_word, offsets_of(end - first_word)
+
+
 class FamilyMasks:
     """Masks over the variants of a family, for rows that are sorted by family.
 

@@ -63,6 +63,8 @@ class Loader:
         ``function(name)``, or ``function(name, version_range=...)``.
     given : dict
         Packages of the families that it is not asked for.
+    look : callable, optional
+        Called before each family; raises when the time of the solve is up.
 
     Attributes
     ----------
@@ -70,8 +72,11 @@ class Loader:
         It is asked for families within ranges. May be set to False; None is what it gets then.
     """
 
-    def __init__(self, function: LoadFamily, given: dict[str, list[PackageData]]) -> None:
+    def __init__(
+        self, function: LoadFamily, given: dict[str, list[PackageData]], look: Callable[[], None] | None = None
+    ) -> None:
         self.function = function
+        self._look = look
         self._given = given
         self._takes_range = _takes_range(function)
         self.is_hinted = self._takes_range
@@ -88,7 +93,10 @@ class Loader:
         Raises
         ------
         LoaderError
+        TimeIsUpError
         """
+        if self._look is not None:
+            self._look()
         if name in self._given:
             return self._given[name]
         key = name, str(range_)
@@ -149,6 +157,7 @@ def solve(loader: Loader, request: RequirementList, options: SolveOptions, limit
     Raises
     ------
     LoaderError
+    TimeIsUpError
     """
     if options.building or options.package_orderers is not None:
         loader.is_hinted = False  # what is looked at then is not said by what packages require
@@ -337,7 +346,7 @@ class Families:
             return Listing([], ("VersionError", str(error)), self._path)
         return Listing([Listed(one.version, self._path, place, one) for place, one in enumerate(packages)])
 
-    def read(self, name: str, listed: Listed) -> Read:  # noqa: ARG002 - as `Finder` has it
+    def read(self, name: str, listed: Listed, *, ahead: bool = False) -> Read:  # noqa: ARG002 - as `Finder` has it
         """Read a package, see `rer_numba.partial.Finder`."""
         return Read(listed.resource)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from rer_numba import errors
+
+if TYPE_CHECKING:
+    from rer_numba.requirements import Requirement
 
 LATE = "LateBinding"
 """The `BrokenValue.error_type` of an attribute that is a late function: only rez, in a solve, could say its value."""
@@ -50,6 +53,9 @@ class Found(NamedTuple):
     build_requires: tuple[str, ...] | BrokenValue
     timestamp: int | BrokenValue | None
 
+
+Merged: TypeAlias = "list[Requirement] | tuple[str, str]"
+"""What a variant requires, merged; or class and text of what looking at it raises."""
 
 _T = TypeVar("_T")
 
@@ -255,6 +261,43 @@ class PackageData:
         requires = self.found.requires if isinstance(self.found.requires, BrokenValue) else self.requires
         variants = self.found.variants if isinstance(self.found.variants, BrokenValue) else self.variants
         return f"PackageData({self.name!r}, {self.version!r}, {requires!r}, {variants!r})"
+
+
+class MergedPackage(PackageData):
+    """A package of which only what each variant requires in the end is known: it comes from tables.
+
+    Attributes
+    ----------
+    merged : list of (Merged, Merged)
+        Of each variant, without and with what only a build needs.
+    indexed : bool
+        Whether the variants have numbers.
+    """
+
+    __slots__ = ("indexed", "merged")
+
+    merged: list[tuple[Merged, Merged]]
+    indexed: bool
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        version: str,
+        merged: list[tuple[Merged, Merged]],
+        texts: list[list[str]],
+        *,
+        indexed: bool,
+        timestamp: int | BrokenValue,
+        uri: str,
+    ) -> MergedPackage:
+        """Make one; `texts` are those of what each variant requires, for whoever only wants to guess."""
+        requires, variants = (None, texts) if indexed else (texts[0], None)
+        made = cls.as_found(name, version, requires, variants, timestamp=timestamp, uri=uri)
+        assert isinstance(made, MergedPackage)
+        object.__setattr__(made, "merged", merged)
+        object.__setattr__(made, "indexed", indexed)
+        return made
 
 
 def process_mark(what: str, reason: str) -> BrokenValue:

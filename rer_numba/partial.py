@@ -129,8 +129,11 @@ class Finder(Protocol):
     def find(self, name: str, more: Collection[int] = ()) -> Listing:
         """List a family, on the paths that no tables answer for, and on more of them. Nothing raises."""
 
-    def read(self, name: str, listed: Listed) -> Read:
-        """Read a package. Nothing raises: what is broken is in it."""
+    def read(self, name: str, listed: Listed, *, ahead: bool = False) -> Read | None:
+        """Read a package. Nothing raises: what is broken is in it.
+
+        None, if it is read `ahead` of a solve that may never come to it, and code in it would have to run.
+        """
 
 
 class PathFinder(Finder, Protocol):
@@ -189,6 +192,8 @@ class Part:
     known : Known
     left_out : set of str
         Families that must not be taken from here.
+    from_elsewhere : frozenset of str
+        Those of them that may be hidden by what is on none of the paths: the paths answer for them.
     views : Views
     lookup : Lookup
     """
@@ -200,7 +205,8 @@ class Part:
         self.lookup = Lookup(self.views)
         self._unread = unread_marks(self.views)
         self._versions: dict[str, dict[str, int]] = {}
-        self.left_out = {*self._from_elsewhere(), *self._only_marked()}
+        self.from_elsewhere = frozenset(self._from_elsewhere())
+        self.left_out = {*self.from_elsewhere, *self._only_marked()}
 
     def _from_elsewhere(self) -> Iterator[str]:
         """Families of which something lies at a location that is none of the paths: it may hide what is on a path."""
@@ -316,7 +322,7 @@ class Partial:
         self.progress = 0
         self._finder = finder
         self._locations = list(locations)
-        self._is_answered = is_answered
+        self._is_answered = is_answered and not any(part.from_elsewhere for part in parts)
         self._more: dict[str, set[int]] = {}
         self._fleeting: set[str] = set()
         self._rows: dict[str, dict[str, int]] = {}
@@ -343,7 +349,11 @@ class Partial:
         """List a family, once; return whether anything was found."""
         if name in self.listings:
             return False
-        listing = self.listings[name] = self._finder.find(name, self._more.get(name, ()))
+        more = self._more.get(name, set())
+        for part in self.parts:
+            if name in part.from_elsewhere:
+                more = more.union(path for path in part.paths if path != NONE)
+        listing = self.listings[name] = self._finder.find(name, more)
         self.progress += 1
         self._rows[name] = {}
         self._read[name] = {}
@@ -369,6 +379,7 @@ class Partial:
         name = part.name(package)
         self.progress += 1
         read = self._finder.read(name, listed)
+        assert read is not None
         if read.watched is None or not set(read.watched) <= set(part.known.watched(name, package)):
             self._fleeting.add(name)  # its folder in the part does not say what to look at, for another process
         self._add(read.package, listed, (listed.path << PATH_SHIFT) + 2 * part.views.package_given_rank[package])
@@ -387,16 +398,21 @@ class Partial:
         row = self._rows.get(name, {}).get(version)
         return None if row is None else self.listings[name].packages[row]
 
-    def read(self, name: str, rows: Iterable[int]) -> bool:
-        """Read packages of a listed family that are not read yet; return whether there were any."""
+    def read(self, name: str, rows: Iterable[int], *, ahead: bool = False) -> bool:
+        """Read packages of a listed family that are not read yet; return whether there were any.
+
+        `ahead` of a solve, nothing is read whose code would have to run.
+        """
         known = self._read.get(name, {})
-        wanted = [row for row in rows if row not in known]
-        for row in wanted:
+        before = len(known)
+        for row in [row for row in rows if row not in known]:
             listed = self.listings[name].packages[row]
-            found = known[row] = self._finder.read(name, listed)
-            self._add(found.package, listed, _given(listed))
-        self.progress += len(wanted)
-        return bool(wanted)
+            found = self._finder.read(name, listed, ahead=ahead)
+            if found is not None:
+                known[row] = found
+                self._add(found.package, listed, _given(listed))
+        self.progress += len(known) - before
+        return len(known) > before
 
     def _add(self, package: PackageData, listed: Listed, given: int) -> None:
         from rer_numba.draft import Source
@@ -404,22 +420,22 @@ class Partial:
         state = (NONE, NONE, NONE, NONE) if listed.state is None else listed.state
         self._draft.add(package, given, Source(listed.path, *state))
 
-    def read_version(self, name: str, version: str) -> bool:
+    def read_version(self, name: str, version: str, *, ahead: bool = False) -> bool:
         """Read one package, if the finder has it and it is not read yet."""
         row = self._rows.get(name, {}).get(version)
-        return row is not None and self.read(name, (row,))
+        return row is not None and self.read(name, (row,), ahead=ahead)
 
-    def evaluate(self, found: Found, mark: BrokenValue) -> bool:
-        """Ask this process what a package says that has only a mark; return whether that was not done before."""
+    def evaluate(self, found: Found, mark: BrokenValue) -> PackageData | None:
+        """Ask this process what a package says that has only a mark; None if that was done before."""
         from rer_numba.process_packages import evaluate
 
         if found in self._known or self._part_of(found) is None:  # then it is read by the finder, where it still is
-            return False
+            return None
         self._known.add(found)
         self.progress += 1
         package = evaluate(self._locations[found.path], found.name, found.version, mark, found.uri)
         self._put(self._evaluated, package, found)
-        return True
+        return package
 
     def _put(self, draft: FactsDraft, package: PackageData, found: Found) -> None:
         """Put a package in the place of the one that is there."""

@@ -41,7 +41,7 @@ def write_out(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None]) ->
     content = io.BytesIO()
     fill(content)
     try:
-        with open(path, "wb", buffering=0) as file:
+        with open(_opened_before(path), "wb", buffering=0) as file:
             view = content.getbuffer()
             while view:
                 view = view[file.write(view) :]
@@ -58,6 +58,35 @@ def _is_stream(path: str | os.PathLike[str]) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _opened_before(path: str | os.PathLike[str]) -> str | os.PathLike[str] | int:
+    """Give a copy of the descriptor that a name stands for, or the name.
+
+    Opening the name of one would empty a file that was opened to be added to (``-o /dev/stdout >> file``).
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    number = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}.get(f"{folder}/{name}")
+    if number is None and folder in ("/dev/fd", "/proc/self/fd") and name.isdecimal():
+        number = int(name)
+    return path if number is None else os.dup(number)
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Raise what can be known before there is anything to write. Raises as `write_out`."""
+    if _is_stream(path):
+        return
+    require_replaceable(path)
+    require_folder(path)
+
+
+def require_folder(path: str | os.PathLike[str]) -> None:
+    """Raise OSError if the folder of a file is not there, or may not be written to."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
 
 
 def require_replaceable(path: str | os.PathLike[str]) -> None:

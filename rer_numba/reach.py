@@ -1,7 +1,8 @@
 """A guess at what a solve will look at, so that it is read at once and not in a hundred small steps.
 
 The guess follows rez's way, much simplified: packages in range are read, what all of them require narrows the other
-families, and then, one family after the other, only the newest package is left. Where two requirements contradict each
+families, and then, one family after the other, only the newest package is left. That last part may go another way than
+the solve will, so nothing is read there whose code would have to run. Where two requirements contradict each
 other the later one is ignored. The solve tells later what the guess has missed; a package too many costs a tenth of a
 millisecond. Nothing here decides about an answer.
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from rer_numba.errors import PackageRequestError, VersionError
 from rer_numba.packages import BrokenValue, PackageData
@@ -37,6 +39,7 @@ class Reach:
         self._families: dict[str, _Family] = {}
         self._required: dict[tuple[str, int], Slices] = {}
         self._slices: Slices = {}
+        self._is_sure = True
         self._limits: dict[str, Requirement] = {}
 
     def begin(self, request: Iterable[Requirement]) -> bool:
@@ -58,16 +61,22 @@ class Reach:
     # --- the guess
 
     def _settle_down(self, slices: Slices) -> None:
-        """Leave the newest package of one family after the other."""
-        done: set[str] = set()
-        while True:
-            name = next((name for name, mask in slices.items() if name not in done and mask), None)
-            if name is None:
-                return
-            done.add(name)
-            newest = 1 << (slices[name].bit_length() - 1)
-            slices[name] = newest
-            self._narrowed(slices, self._likely(name, newest, slices))
+        """Leave the newest package of one family after the other. A solve may go other ways."""
+        names: list[str] = []
+        n_done = 0
+        self._is_sure = False
+        try:
+            while n_done < len(slices):
+                # what has come is last; nobody goes, and an empty slice stays empty
+                names += reversed(list(islice(reversed(slices), len(slices) - len(names))))
+                name = names[n_done]
+                n_done += 1
+                if slices[name]:
+                    newest = 1 << (slices[name].bit_length() - 1)
+                    slices[name] = newest
+                    self._narrowed(slices, self._likely(name, newest, slices))
+        finally:
+            self._is_sure = True
 
     def _narrowed(self, slices: Slices, found: Slices, *, keep: bool = False) -> Slices:
         """Narrow slices by what is found, and by what the packages that are left require, until nothing changes."""
@@ -94,7 +103,11 @@ class Reach:
         """What all packages of a slice require. They are read."""
         found = self._required.get((name, mask))
         if found is None:
-            found = self._required[name, mask] = self._all_require(self._family(name).variants(mask))
+            family = self._family(name)
+            variants = family.variants(mask, ahead=not self._is_sure)
+            if not family.has_read(mask):
+                return {}
+            found = self._required[name, mask] = self._all_require(variants)
         return found
 
     def _all_require(self, variants: list[dict[str, list[Requirement]]]) -> Slices:
@@ -111,7 +124,7 @@ class Reach:
 
     def _likely(self, name: str, mask: int, slices: Slices) -> Slices:
         """What the first variant requires that goes with the slices."""
-        variants = self._family(name).variants(mask)
+        variants = self._family(name).variants(mask, ahead=True)
         if len(variants) < 2:
             return self._common(name, mask)
         wanted = [self._all_require([variant]) for variant in variants]
@@ -169,18 +182,28 @@ class _Family:
             found |= self._bits.get(version, 0)
         return found
 
-    def variants(self, mask: int) -> list[dict[str, list[Requirement]]]:
-        """What each variant of some packages requires, by family. The packages are read."""
-        bits = [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
-        self._partial.read(self._name, [self._rows[bit] for bit in bits])
+    def variants(self, mask: int, *, ahead: bool) -> list[dict[str, list[Requirement]]]:
+        """What each variant of some packages requires, by family. The packages are read, see `Partial.read`."""
+        bits = _bits_of(mask)
+        self._partial.read(self._name, [self._rows[bit] for bit in bits], ahead=ahead)
         return [variant for bit in bits for variant in self._variants_of(bit)]
+
+    def has_read(self, mask: int) -> bool:
+        """Whether some packages have all been read."""
+        return all(self._partial.package(self._name, self._rows[bit]) is not None for bit in _bits_of(mask))
 
     def _variants_of(self, bit: int) -> list[dict[str, list[Requirement]]]:
         found = self._variants.get(bit)
         if found is None:
             package = self._partial.package(self._name, self._rows[bit])
-            found = self._variants[bit] = [] if package is None else requires_of(package)
+            if package is None:
+                return []
+            found = self._variants[bit] = requires_of(package)
         return found
+
+
+def _bits_of(mask: int) -> list[int]:
+    return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
 def requires_of(package: PackageData) -> list[dict[str, list[Requirement]]]:

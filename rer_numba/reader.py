@@ -41,6 +41,7 @@ class Reader(Lookup):
         """(family, version, index) of a variant. Remembered: results name the same variants again and again."""
         found = self._variant_names.get(variant)
         if found is None:
+            self._tables.require_whole()
             if len(self._variant_names) >= REMEMBERED:
                 self._variant_names.clear()
             package = self.variant_package(variant)
@@ -55,6 +56,7 @@ class Reader(Lookup):
         """(texts of what it requires, uri) of a variant, remembered."""
         found = self._variant_details.get(variant)
         if found is None:
+            self._tables.require_whole()
             if len(self._variant_details) >= REMEMBERED:
                 self._variant_details.clear()
             name, _, index = self.variant_name(variant)

@@ -26,7 +26,6 @@ from rer_numba.scopes import (
     first_word_of,
     has_linked,
     last_word_of,
-    link_mask_start,
     new_slice,
     put_slot,
     row_words,
@@ -235,7 +234,7 @@ def _reduce_scope(t, w, x, y):
     if mention < 0:
         return _KEPT
     words = family_words(t, w, family)
-    if not _find_removed(t, w, family, mention, np.int64(w.slot_data[slot]), words, np.int64(w.scope_slot[y])):
+    if not _find_removed(t, w, mention, slot, words, np.int64(w.scope_slot[y])):
         return _KEPT
     data = np.int64(w.slot_data[slot])
     for k in range(words):
@@ -244,28 +243,52 @@ def _reduce_scope(t, w, x, y):
 
 
 @inlined
-def _find_removed(t, w, family, mention, data, words, other_slot):
-    """Write the variants that conflict with a slot to `work.scratch`. Returns True when there are any.
+def _find_removed(t, w, mention, slot, words, other_slot):
+    """Write the variants of a slice that conflict with another slot to `work.scratch`. True when there are any.
 
     A family may have many thousand different requirements on another: the question whether to end is asked here too.
     """
+    if words == 1:
+        return _find_removed_bits(t, w, mention, slot, other_slot)
     removes = False
+    data = np.int64(w.slot_data[slot])
     low, high = first_word_of(w, data, words), last_word_of(w, data, words)
-    first = np.int64(t.mention_link_offsets[mention])
-    mask = link_mask_start(t, family, first, words)
-    for link in range(first, t.mention_link_offsets[mention + 1]):
-        if has_linked(t, w, data, low, high, mask):
-            if _conflicts(t, w, np.int64(t.link_requirement[link]), other_slot):
+    other_words = family_words(t, w, np.int64(t.mention_family[mention]))
+    for link in range(t.mention_link_offsets[mention], t.mention_link_offsets[mention + 1]):
+        if has_linked(t, w, data, low, high, words, link):
+            if _conflicts(t, w, np.int64(t.link_requirement[link]), other_slot, other_words):
                 if not removes:
                     for k in range(words):
                         w.scratch[k] = np.uint64(0)
                 removes = True
-                for k in range(words):
-                    w.scratch[k] |= t.link_mask[mask + k]
+                word = np.int64(t.link_first_word[link])
+                for k in range(t.link_mask_offsets[link], t.link_mask_offsets[link + 1]):
+                    w.scratch[word] |= t.link_mask[k]
+                    word += 1
                 if is_called_off(w):
                     return False
-        mask += words
     return removes
+
+
+@inlined
+def _find_removed_bits(t, w, mention, slot, other_slot):
+    """The same for a family whose masks have one word, so the masks of its links stand side by side.
+
+    Four of five reductions of the 188; without this they took 2 % longer in all (2026-11-27).
+    """
+    bits = w.word[w.slot_data[slot]]
+    removed = np.uint64(0)
+    other_words = family_words(t, w, np.int64(t.mention_family[mention]))
+    first = np.int64(t.mention_link_offsets[mention])
+    mask = np.int64(t.link_mask_offsets[first])
+    for link in range(first, t.mention_link_offsets[mention + 1]):
+        linked = bits & t.link_mask[mask + link - first]
+        if linked and _conflicts(t, w, np.int64(t.link_requirement[link]), other_slot, other_words):
+            removed |= linked
+            if is_called_off(w):
+                return False
+    w.scratch[0] = removed
+    return removed != 0
 
 
 @inlined
@@ -283,26 +306,27 @@ def _put_reduced(w, x, y, family, slot, words):
 
 
 @inlined
-def _conflicts(t, w, requirement, slot):
+def _conflicts(t, w, requirement, slot, words):
     """True when a variant's requirement conflicts with what a slot still holds.
 
     Ports: rez.version.Requirement.conflicts_with (rez 3.4.0). The range of a slice is the set of its versions, so its
     conflicts are questions about masks; those of conflicts and ephemerals are questions about ranges.
     """
-    conflict = t.requirement_flags[requirement] & CONFLICT
     if w.slot_kind[slot] != SLICE:
-        return _conflicts_with_range(t, w, requirement, conflict, slot)
-    refused = ~np.uint64(0) if conflict else np.uint64(0)
-    data = np.int64(w.slot_data[slot])
+        return _conflicts_with_range(t, w, requirement, slot)
+    word = np.int64(w.slot_data[slot])
+    if words > 1:
+        word += t.requirement_first_word[requirement]
     for k in range(t.requirement_mask_offsets[requirement], t.requirement_mask_offsets[requirement + 1]):
-        if w.word[data] & (t.requirement_mask[k] ^ refused):
+        if w.word[word] & t.requirement_mask[k]:
             return False
-        data += 1
+        word += 1
     return True
 
 
 @kernel
-def _conflicts_with_range(t, w, requirement, conflict, slot):
+def _conflicts_with_range(t, w, requirement, slot):
+    conflict = t.requirement_flags[requirement] & CONFLICT
     out = w.head[N_CUTS]
     out_end = load_range(t, w, t.requirement_range[requirement], out)
     if w.slot_kind[slot] == CONFLICT_RANGE:

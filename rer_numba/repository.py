@@ -334,10 +334,13 @@ class Repository:
             A path cannot be listed, or the file cannot be written though `save` is True.
         LockedError
             Another process is writing, and does not end. Nothing has changed.
+        RepositoryCorruptError
+            The file was written over, instead of replaced, with something else.
         """
         from rer_numba import storage
         from rer_numba.progress import reported
 
+        self.whole_snapshot()
         with self._refreshing, reported(progress) as on_progress:
             return storage.refresh(self, check, save, processes, on_progress, force=force)
 
@@ -355,7 +358,7 @@ class Repository:
         """List what a solve raises when it touches it: families, packages and variants."""
         from rer_numba.broken import broken_parts
 
-        return broken_parts(self.tables)
+        return broken_parts(self.whole_snapshot().tables)
 
     # --- solving
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rer_numba.facts import Requires, inverse, map_optional
-from rer_numba.masks import FamilyMasks
+from rer_numba.masks import FamilyMasks, trimmed
 from rer_numba.schema import IntArray
 
 BLOCK = 1 << 18
@@ -153,8 +153,7 @@ class _Block:
         links = np.unique(link_key)  # by mentioning family, then by the name of the mentioned one
         link_of, link_place = np.divmod(links, n_requirements)
         link_requirement = by_mentioned[link_place]
-        link_masks = FamilyMasks(link_of, words)
-        link_masks.set(np.searchsorted(links, link_key), bit[ranged])
+        first_word, mask_offsets, link_mask = _link_masks(len(links), np.searchsorted(links, link_key), bit[ranged])
 
         linked = numbers.name_rank[numbers.requirement_family[link_requirement]]
         mention_of_link = np.searchsorted(mentions, link_of * n_names + linked)
@@ -167,6 +166,17 @@ class _Block:
             "mention_mask": masks.words,
             "mention_link_offsets": np.searchsorted(mention_of_link, np.arange(len(mentions) + 1)),
             "link_requirement": link_requirement,
-            "family_link_mask_offsets": link_masks.family_offsets,
-            "link_mask": link_masks.words,
+            "link_first_word": first_word,
+            "link_mask_offsets": mask_offsets,
+            "link_mask": link_mask,
         }
+
+
+def _link_masks(n_links: int, links: IntArray, bits: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """First words, offsets and words of masks with a bit for each of these links, which may come again."""
+    word = bits >> 6
+    first_word, offsets = trimmed(n_links, links, word, word + 1)
+    words = np.zeros(offsets[-1], np.uint64)
+    places = (offsets[:-1] - first_word)[links] + word
+    np.bitwise_or.at(words, places, np.uint64(1) << (bits & 63).astype(np.uint64))
+    return first_word, offsets, words

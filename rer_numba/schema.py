@@ -250,12 +250,19 @@ _FACTS = (
         "1: conflict (`!`, `~`); 2: weak (`~`); 4: a bound that excludes its lower version.",
     ),
     _c("requirement_text", "int32", "requirement", "Its text.", refers="text", kernel=False),
-    _c("requirement_mask_offsets", "int64", "requirement + 1", "Where its mask starts."),
+    _c(
+        "requirement_first_word",
+        "int32",
+        "requirement",
+        "The first word of its mask that is kept; 0 when none is.",
+    ),
+    _c("requirement_mask_offsets", "int64", "requirement + 1", "Where the kept words of its mask start."),
     _c(
         "requirement_mask",
         "uint64",
         "@requirement_mask_offsets",
-        "The variants of its family whose version lies in its range.",
+        "The variants of its family that it allows: those whose version lies in its range, or with a conflict does "
+        "not. Of each mask the words from the first to the last that is not empty; none without a range.",
     ),
 )
 
@@ -322,17 +329,18 @@ _REQUIRES = (
     _c("mention_link_offsets", "int32", "mention + 1", "The links of each mention.", requires=True),
     _c("link_requirement", "int32", "link", "The requirement on B.", refers="requirement", requires=True),
     _c(
-        "family_link_mask_offsets",
-        "int64",
-        "family + 1",
-        "Where the masks of a family's links start: one mask for each link, in order.",
+        "link_first_word",
+        "int32",
+        "link",
+        "The first word of its mask that is kept.",
         requires=True,
     ),
+    _c("link_mask_offsets", "int32", "link + 1", "Where the kept words of its mask start.", requires=True),
     _c(
         "link_mask",
         "uint64",
-        "@family_link_mask_offsets",
-        "The variants of A that have this requirement.",
+        "@link_mask_offsets",
+        "The variants of A that have this requirement: the words from the first to the last that is not empty.",
         requires=True,
     ),
 )
@@ -419,14 +427,14 @@ class Tables(namedtuple("Tables", [column.name for column in COLUMNS])):  # type
 KERNEL_COLUMNS: tuple[Column, ...] = tuple(column for column in _FACTS + _REQUIRES if column.kernel)
 
 
-def count(tables: Tables, name: str) -> int:
-    """How many rows a table of `COUNTS` has."""
+def count(tables: Tables | Any, name: str) -> int:
+    """How many rows a table of `COUNTS` has, in Tables or Views."""
     column, less = COUNTS[name]
     return max(len(getattr(tables, column)) - less, 0)
 
 
-def expected_length(tables: Tables, column: Column) -> int:
-    """How long a column must be, from the other columns of the same tables."""
+def expected_length(tables: Tables | Any, column: Column) -> int:
+    """How long a column must be, from the other columns of the same Tables or Views."""
     if column.length.startswith("@"):
         offsets = getattr(tables, column.length[1:])
         return int(offsets[-1]) if len(offsets) else 0

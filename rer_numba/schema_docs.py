@@ -1,4 +1,4 @@
-"""Makes ``docs/layout.md`` from the declarations of the columns and from the checks.
+"""Makes ``docs/layout.md`` from the declarations of the columns and from the kernels that check them.
 
 ``python -m rer_numba.schema_docs > docs/layout.md``
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rer_numba import schema
-from rer_numba.promises import FACT_CHECKS, REQUIRES_CHECKS, Check
+from rer_numba.checking.kernels import PROMISES
+from rer_numba.promises import FACTS, REQUIRES
 from rer_numba.schema import BUILDING, COLUMNS, FORMAT_MAJOR, FORMAT_MINOR, Column
 
 # what a row of each table is, in the order of the page
@@ -172,11 +173,11 @@ def _building() -> str:
 
 
 def _checks() -> str:
-    return "\n" + "\n".join(f"- {_promise(check)}" for check in FACT_CHECKS + REQUIRES_CHECKS) + "\n"
+    return "\n" + "\n".join(f"- {_promise(step)}" for step in (*FACTS, *REQUIRES)) + "\n"
 
 
-def _promise(check: Check) -> str:
-    return (check.__doc__ or "").partition("\n")[0]
+def _promise(step: int) -> str:
+    return (PROMISES[step].__doc__ or "").partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def _read_text(given: str) -> tuple[str | bytes, str]:
     if _is_inline(given):
         return given, given if len(given) <= _SHOWN else f"{given[:_SHOWN]}..."
     if given == _STANDARD_INPUT:
-        return sys.stdin.read(), "standard input"
+        return sys.stdin.read().removeprefix("\ufeff"), "standard input"
     return read_bounded(given, MAX_SETTINGS), given
 
 

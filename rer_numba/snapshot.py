@@ -117,11 +117,7 @@ class Snapshot:
 
     def overwritten_error(self) -> RepositoryCorruptError:
         """What to say then."""
-        return RepositoryCorruptError(
-            self.views.file or "<repository>",
-            "was written over while it was in use",
-            "replace it in one step, as `rer-numba encode` does, or encode into a folder",
-        )
+        return self.views.overwritten_error()
 
     def view(self, building: bool) -> _View:
         """The repository with or without build_requires."""
@@ -459,7 +455,14 @@ class Solve:
         ]
 
     def failure_text(self, number: int = 1) -> str:
-        """The description of a failure, counted from 1; rez reports the first. It is solved again up to there."""
+        """The description of a failure, counted from 1; rez reports the first. It is solved again up to there.
+
+        Raises
+        ------
+        RepositoryCorruptError
+            The file has been written over since.
+        """
+        self.view.views.require_whole()
         again = self.again()
         try:
             status = again.run(to_fail=number)

@@ -21,6 +21,7 @@ from rer_numba.schema import BUILDING, COLUMNS, FORMATS, KERNEL_COLUMNS, Tables
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rer_numba.errors import RepositoryCorruptError
     from rer_numba.verified import Origin
 
 
@@ -49,6 +50,24 @@ class Views(namedtuple("Views", [column.name for column in COLUMNS])):  # type: 
     """The file that is mapped; None for columns in memory."""
     file: str | None = None
     """The file that they come from, also if parts of them were read again since; for messages."""
+
+    def require_whole(self) -> None:
+        """Raise RepositoryCorruptError if somebody has written over the file: its numbers lead anywhere by now.
+
+        For who reads what an earlier solve has found. Asked once in 2 ms, as before a solve.
+        """
+        if self.origin is not None and self.origin.was_overwritten():
+            raise self.overwritten_error()
+
+    def overwritten_error(self) -> RepositoryCorruptError:
+        """What to say then."""
+        from rer_numba.errors import RepositoryCorruptError
+
+        return RepositoryCorruptError(
+            self.file or "<repository>",
+            "was written over while it was in use",
+            "replace it in one step, as `rer-numba encode` does, or encode into a folder",
+        )
 
     @cached_property
     def longest(self) -> Longest:

@@ -72,13 +72,18 @@ def settle(session: Session) -> None:
     let_settle(session.root)
 
 
-def publish(session: Session, numbers: Sequence[int]) -> None:
-    """Encode a run of paths into the first of them."""
+def publish(session: Session, numbers: Sequence[int], everywhere: bool = False) -> None:
+    """Encode some paths as one: into the first of them, or where each resolve looks that has one of them."""
     from rer_numba.repository import Repository
+    from rer_numba.rez_bridge.published import VARIABLE
 
     if session.hooked:
         paths = [str(session.path(number)) for number in numbers]
-        Repository.from_paths(paths, processes=1).save(f"{Path(paths[0], '.rer')}{os.sep}")
+        target = session.root / "".join(map(str, numbers)) if everywhere else Path(paths[0], ".rer")
+        Repository.from_paths(paths, processes=1).save(f"{target}{os.sep}")
+        if everywhere:
+            listed = os.environ.get(VARIABLE, "").split(os.pathsep)
+            os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys((*filter(None, listed), str(target))))
 
 
 # ------------------------------------------------------------------ what is done through rez
@@ -136,6 +141,13 @@ def look(session: Session, numbers: Sequence[int], name: str, loads: bool) -> An
     return sorted([str(one.version), str(one.requires) if loads else ""] for one in found)
 
 
+def look_for(session: Session, number: int, name: str) -> Any:
+    """Ask whether there is a family, and nothing else."""
+    from rez.packages import get_package_family_from_repository
+
+    return get_package_family_from_repository(name, str(session.path(number))) is not None
+
+
 def resolve(session: Session, numbers: Sequence[int], requests: Sequence[str], timestamp: int) -> Any:
     """Resolve, as `rez-env` does."""
     from rez.resolved_context import ResolvedContext
@@ -152,7 +164,7 @@ def resolve(session: Session, numbers: Sequence[int], requests: Sequence[str], t
 ACTIONS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (
-        write, drop, hide, settle, publish, clear_all, clear, ignore, unignore, remove, copy, look, resolve,
+        write, drop, hide, settle, publish, clear_all, clear, ignore, unignore, remove, copy, look, look_for, resolve,
     )
 }  # fmt: skip
 
@@ -178,6 +190,7 @@ def run(kind: str, folder: str, sessions: dict[str, list[Action]]) -> dict[str, 
     answers = {}
     for name, actions in sessions.items():
         session = Session(Path(folder, kind.ljust(6, "_"), name), kind == "hooked")
+        os.environ.pop("RER_NUMBA_REPOSITORIES", None)
         answers[name] = [act(session, action) for action in actions]
         clear_all(session)
     return answers

@@ -295,10 +295,12 @@ class _Maker:
         for name, package in self.packages:
             ranks_of.setdefault(name, []).extend([package.rank] * len(package.variants))
         masks = [
-            [] if r.cuts is None else _mask([_inside(rank, r.cuts) for rank in ranks_of.get(r.family, [])])
+            []
+            if r.cuts is None
+            else _mask([_inside(rank, r.cuts) != bool(r.flags & CONFLICT) for rank in ranks_of.get(r.family, [])])
             for r in requirements
         ]
-        self._ragged("requirement_mask", masks)
+        self._trimmed("requirement", masks)
 
     def _requires(self, prefix: str, requires: list[list[Requirement]]) -> None:
         c = self.columns
@@ -322,14 +324,14 @@ class _Maker:
         c[prefix + "mention_mask"] = c.pop(prefix + "family_mention_mask")
         self._offsets(prefix + "mention_link", [len(row) for row in links.values()])
         c[prefix + "link_requirement"] = [self.requirement_id[r] for row in links.values() for r in row]
-        self._ragged(
-            prefix + "family_link_mask",
-            [
-                [w for b in mentions[name] for r in links[name, b] for w in _mask([r in row for row in rows_of[name]])]
-                for name in self.families
-            ],
-        )
-        c[prefix + "link_mask"] = c.pop(prefix + "family_link_mask")
+        linked = [(name, r) for (name, _), row in links.items() for r in row]
+        self._trimmed(prefix + "link", [_mask([r in row for row in rows_of[name]]) for name, r in linked])
+
+    def _trimmed(self, name: str, masks: list[list[int]]) -> None:
+        """Masks without the empty words at their ends."""
+        kept = [[k for k, word in enumerate(mask) if word] or [0, -1] for mask in masks]
+        self.columns[f"{name}_first_word"] = [places[0] for places in kept]
+        self._ragged(f"{name}_mask", [mask[at[0] : at[-1] + 1] for mask, at in zip(masks, kept, strict=True)])
 
 
 def _joined(variant: Variant) -> list[Requirement]:

@@ -98,7 +98,7 @@ class _Walk:
         family = self.at("requirement_family", requirement)
         if self.at("requirement_range", requirement) != NONE:
             self._range(self.at("requirement_range", requirement))
-            self._mask("requirement_mask", self.at("requirement_mask_offsets", requirement), family)
+            self._kept_mask("requirement", requirement, family)
 
     def _range(self, row: int) -> None:
         places = self.span("range_offsets", row)
@@ -116,10 +116,20 @@ class _Walk:
             if bits:
                 self.at("variant_package", variants[64 * word + bits.bit_length() - 1])
 
+    def _kept_mask(self, what: str, row: int, family: int) -> None:
+        """The same for a mask of which only the words from the first to the last that is not empty are kept."""
+        variants = self.span("family_variant_offsets", family)
+        first = self.at(f"{what}_first_word", row)
+        for word, place in enumerate(self.span(f"{what}_mask_offsets", row), first):
+            bits = self.at(f"{what}_mask", place)
+            if not 0 <= word < words_for(len(variants)):
+                raise IndexError(f"{what} {row} has word {word}")
+            if bits:
+                self.at("variant_package", variants[64 * word + bits.bit_length() - 1])
+
     def _mentions(self, family: int) -> None:
         words = words_for(len(self.span("family_variant_offsets", family)))
         masks = self.at("family_mention_mask_offsets", family)
-        link_masks = self.at("family_link_mask_offsets", family)
         for mention in self.span("family_mention_offsets", family):
             about = self.at("mention_family", mention)
             self._mask("mention_mask", masks, family)
@@ -129,5 +139,4 @@ class _Walk:
                 if self.at("requirement_family", requirement) != about:
                     raise IndexError(f"link {link} is about another family")
                 self._range(self.at("requirement_range", requirement))
-                self._mask("link_mask", link_masks, family)
-                link_masks += words
+                self._kept_mask("link", link, family)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rer_numba import BatchInterrupted, PackageData, Repository
-from rer_numba.engine import uses_jit
+from rer_numba.environment import uses_jit
 from tests.process import PATIENCE, work_for
 
 MOST_WORK = 2.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -168,17 +169,50 @@ def test_verify_does_not_cry_wolf(tmp_path: Path, seed: int) -> None:
     """Versions of a family are loaded in the order of a set: no difference, whatever that order is."""
     packages = {f"app-{n}": "variants = [['lib<5'], ['lib-5+']]" for n in range(9)}
     packages |= {f"lib-{n}": "" for n in range(9)} | {f"bad-{n}": "requires = ['lib'" for n in range(9)}
+    packages["late-1"] = "@late()\ndef requires():\n    raise ValueError('mine')"
     folder = write_packages(tmp_path / "packages", packages)
     let_settle(folder)
     publish([str(folder)], beside(str(folder)))
     studio = Studio(tmp_path / "studio", [folder], WITH_SOURCES + HOOK)
     variables = {"RER_NUMBA": "verify", "PYTHONHASHSEED": str(seed), "RER_NUMBA_VERIFY_DIR": str(tmp_path / "reports")}
     code = (
-        "from rez.resolved_context import ResolvedContext as C; from rez.exceptions import RezError\n"
-        "for request in (['app'], ['app-3+', 'lib'], ['lib<4', 'app<7'], ['bad'], ['app', '!lib']):\n"
+        "from rez.resolved_context import ResolvedContext as C\n"
+        "for request in (['app'], ['app-3+', 'lib'], ['lib<4', 'app<7'], ['bad'], ['app', '!lib'], ['late']):\n"
         "    try: C(request)\n"
-        "    except RezError: pass\n"
+        "    except Exception: pass\n"
     )
     done = studio.run("-Ec", code, variables=variables)
     reports = [report.read_text() for report in (tmp_path / "reports").glob("*")]
     assert done.code == 0 and done.facts["differences"] == 0 and done.facts["native"] == 5, (done, reports)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs alarms")
+@pytest.mark.parametrize("whose", ["rez", "ours"])
+def test_verify_lets_what_a_handler_raises_pass(whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no answer, neither of rez nor of ours, and nobody is asked after it."""
+    from rer_numba.rez_bridge import verify
+
+    class Stop(Exception):  # noqa: N818 - as somebody may call it
+        pass
+
+    def handler(*_: Any) -> None:
+        raise Stop
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        signal.raise_signal(signal.SIGALRM)
+
+    write_packages(tmp_path, {"app-1": ""})
+    asked: list[Any] = []
+    monkeypatch.setattr(verify, "record_difference", lambda: asked.append("differs"))
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        if whose == "rez":
+            monkeypatch.setattr(verify, "_compare", lambda *_: asked.append("compared"))
+            monkeypatch.setattr(RezSolver, "solve_step", interrupted)
+        else:
+            monkeypatch.setattr(verify.hook.native_solver(), "solve", interrupted)
+        with pytest.raises(Stop):
+            verify.VerifyingSolver([Requirement("app")], package_paths=[str(tmp_path)], context=None).solve()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not asked

@@ -13,7 +13,9 @@ from rez.package_repository import package_repository_manager
 from rez.resolved_context import ResolvedContext
 
 from rer_numba import rez_bridge
+from rer_numba.partial import Partial
 from rer_numba.paths.settings import PathSettings
+from rer_numba.requests import Lookup
 from rer_numba.rez_bridge.sites import forget_sites
 from rer_numba.rez_bridge.stats import reset
 from tests.random_tree import let_settle
@@ -143,3 +145,32 @@ def test_nothing_of_it_is_kept_for_another_process(tmp_path: Path, monkeypatch: 
             with rez_bridge.installed():
                 assert answer(path, request) == expected
             assert os.environ["RER_TEST_SHOW"] == show and rez_bridge.stats()["native"] == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["@late()\ndef requires():\n    return {}\n", "import os\nrequires = {}\nos.getcwd()\n"]
+)
+def test_a_long_chain_does_not_look_at_the_site(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each link is composed once, however many there are, of what the solve reaches alone."""
+    path = tmp_path / "packages"
+    links = [f"link{number}" for number in range(20)]
+    for name, other in zip(links, [*links[1:], "end"], strict=True):
+        write(path, name, "1", text.format([other]))
+    for name in ("end", "unrelated", "more"):
+        write(path, name, "1")
+    let_settle(path)
+    composed: list[set[str]] = []
+
+    def tables(self: Partial, *arguments: Any, **keywords: Any) -> Any:
+        views = made(self, *arguments, **keywords)
+        composed.append({name for name in (*links, "end", "unrelated", "more") if Lookup(views).family(name) >= 0})
+        return views
+
+    made = Partial.tables
+    monkeypatch.setattr(Partial, "tables", tables)
+    with rez_as(PathSettings()):
+        publish([str(path)], beside(str(path)))
+        forget()
+        with rez_bridge.installed():
+            assert len(answer(path, ["link0"])[1]) == 21
+    assert len(composed) <= len(links) and not set().union(*composed) & {"unrelated", "more"}

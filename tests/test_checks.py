@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rer_numba.checks import check
-from rer_numba.promises import FACT_CHECKS, REQUIRES_CHECKS
+from rer_numba.check_room import Room
+from rer_numba.checking import state
+from rer_numba.checking.kernels import PROMISES
+from rer_numba.checks import _first_broken, check, longest_of_checked
+from rer_numba.native.sources import CHECKING_SOURCES
+from rer_numba.promises import FACTS, REQUIRES
 from rer_numba.schema import BUILDING, COLUMNS, CONFLICT, CUT_INF, NONE, Tables
+from rer_numba.views import longest_of, views_of
+from tests.checks_child import mutated, sentences
+from tests.process import PATIENCE, ROOT
 from tests.tables_factory import Package, make_tables, random_tables, small_tables
 from tests.tables_walk import walk
 
 SMALL = small_tables()
-RANDOM = random_tables(3)
+CHILD = "tests/checks_child.py"
+CHECKED = (1, 2000)
+UNCOMPILED = (2, 1000)
+MIN_COVERAGE = 98.0
+STEPS = {PROMISES[step].__name__: step for step in (*FACTS, *REQUIRES)}
+"""The step of each promise, by the name of its kernel."""
 
 
 def changed(tables: Tables, **columns: Callable[[Any], Any]) -> Tables:
@@ -49,6 +66,8 @@ def test_factory_makes_valid_tables(building: bool) -> None:
         make_tables({"app": [Package(1)]}, building=building),
     ):
         assert check(tables) is None
+        assert check(views_of(tables)) is None
+        assert longest_of_checked(views_of(tables)) == longest_of(tables)
         walk(tables)
 
 
@@ -95,6 +114,9 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("given_rank", "given rank of package 2", {"package_given_rank": put((2, -1))}),
     ("requirement_range", "requirement 0 has no range", {"requirement_range": put((0, NONE))}),
     ("requirement_mask", "does not fit", {"requirement_mask_offsets": put((1, 0))}),
+    ("requirement_mask", "does not fit", {"requirement_first_word": put((0, 1))}),
+    ("requirement_mask", "does not fit", {"requirement_first_word": put((0, -1))}),
+    ("requirement_mask", "an empty word", {"requirement_mask": put((0, 0))}),
     ("requirement_mask", "beyond the variants", {"requirement_mask": put((0, 1 << 63))}),
     ("variant_requirement", "variant 0 has two", {"variant_requirement": put((1, 0))}),
     ("variant_extraction", "is a conflict", {"requirement_flags": put((0, CONFLICT))}),
@@ -107,7 +129,17 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
     ("mention_conflicts", "mention 2 is flagged", {"mention_conflicts": put((2, 0))}),
     ("mention_conflicts", "mention 2 is flagged", {"mention_conflicts": put((2, 2))}),
     ("location_folders", "folder 1 is not the location", {"folder_location": put((1, 0))}),
-    ("link_mask", "do not fit its variants", {"family_link_mask_offsets": put((1, 1))}),
+    (
+        "location_folders",
+        "locations and 0 folders",
+        {column.name: lambda a: a[:0] for column in COLUMNS if column.length == "folder"}
+        | {"folder_watch_offsets": lambda a: a[:1]}
+        | {column.name: lambda a: a[:0] for column in COLUMNS if column.length == "watch"},
+    ),
+    ("link_mask", "link 0 has no mask", {"link_mask_offsets": put((1, 0))}),
+    ("link_mask", "does not fit", {"link_first_word": put((0, 1))}),
+    ("link_mask", "does not fit", {"link_first_word": put((0, 2**31 - 1))}),
+    ("link_mask", "an empty word", {"link_mask": put((0, 0))}),
     ("link_mask", "beyond the variants", {"link_mask": put((0, 1 << 63))}),
 ]
 
@@ -115,20 +147,27 @@ BROKEN: list[tuple[str, str, dict[str, Callable[[Any], Any]]]] = [
 @pytest.mark.parametrize(("name", "text", "columns"), BROKEN, ids=[f"{name}-{text}" for name, text, _ in BROKEN])
 def test_broken_promise(name: str, text: str, columns: dict[str, Callable[[Any], Any]]) -> None:
     broken = changed(SMALL, **columns)
-    by_name = {one.__name__.removeprefix("_check_"): one for one in FACT_CHECKS + REQUIRES_CHECKS}
-    assert text in (by_name[name](broken) or "")
+    alone = {STEPS[name]: (FACTS | REQUIRES)[STEPS[name]]}
+    assert text in (_first_broken(Room(views_of(broken)), alone, "") or "")
     assert text in (check(broken) or "")
+    assert check(views_of(broken)) == check(broken)
 
 
-def test_every_check_is_seen_to_refuse() -> None:
-    named = {f"_check_{name}" for name, _, _ in BROKEN}
-    assert named == {one.__name__ for one in FACT_CHECKS + REQUIRES_CHECKS}
+def test_every_promise_is_seen_to_be_broken() -> None:
+    assert {name for name, _, _ in BROKEN} == set(STEPS)
+
+
+def test_every_step_is_a_promise() -> None:
+    """Kernels, steps and sentences have the same names and the same order."""
+    assert list(PROMISES) == [*FACTS, *REQUIRES] == list(range(state.TEXTS, state.LINK_MASK + 1))
+    for name, step in STEPS.items():
+        assert getattr(state, name.upper()) == step
 
 
 def test_broken_promise_of_the_building_set() -> None:
     problem = check(changed(SMALL, building_link_mask=put((0, 1 << 63))))
     assert problem is not None
-    assert problem.startswith("with build_requires, link mask 0")
+    assert problem.startswith("with build_requires, the mask of link 0")
 
 
 def test_building_set_must_be_empty_or_whole() -> None:
@@ -170,7 +209,7 @@ def test_wild_index(column: Any) -> None:
 
 
 def test_long_names_are_compared_to_the_end() -> None:
-    """Strings that agree for more bytes than are compared at a time, or than are compared by numpy at all."""
+    """Strings that agree for many bytes, or of which one is the beginning of the other."""
     for common in (0, 1, 7, 8, 9, 63, 64, 65, 200):
         names = ["a" * common + tail for tail in ("", "\0", "\0\0", "\0b", "a", "ab", "b", "ü", "\U00010000")]
         tables = make_tables({name: [Package(1)] for name in names if name})
@@ -183,28 +222,13 @@ def test_long_names_are_compared_to_the_end() -> None:
 
 
 def test_many_names() -> None:
-    """More names than Python would compare one by one, most of them equal in their first bytes."""
+    """Most of them equal in their first bytes."""
     names = [f"{'package' * (i % 3)}{i:06}" for i in range(3000)]
     tables = make_tables({name: [] for name in names})
     assert check(tables) is None
     order = np.arange(3000)
     order[[1500, 1501]] = order[[1501, 1500]]
     assert "family of rank 1501 does not" in (check(changed(tables, family_text=lambda a: a[order])) or "")
-
-
-def mutated(tables: Tables, rng: random.Random) -> Tables:
-    """The tables with one or two values of one column changed, or with a row more or less."""
-    column = rng.choice([column for column in COLUMNS if len(getattr(tables, column.name))])
-    array = getattr(tables, column.name).copy()
-    wide = np.iinfo(array.dtype)
-    for _ in range(rng.choice([1, 1, 2])):
-        index = rng.randrange(len(array))
-        value = int(array[index])
-        choices = [0, 1, 2, -1, len(array), wide.min, wide.max, value - 1, value + 1, value ^ 1 << rng.randrange(63)]
-        array[index] = max(wide.min, min(wide.max, rng.choice([*choices, int(rng.choice(array))])))
-    if rng.random() < 0.1:
-        array = rng.choice([array[:-1], np.append(array, array[-1:]), array[:0], array[::-1].copy()])
-    return tables._replace(**{column.name: array})
 
 
 @pytest.mark.parametrize(("tables", "count"), [(SMALL, 4000), (random_tables(4, families=4, packages=2), 1000)])
@@ -223,3 +247,68 @@ def test_what_is_accepted_cannot_lead_outside(tables: Tables, count: int) -> Non
 def test_building_columns_are_the_plain_ones_with_a_prefix() -> None:
     plain = [column.name for column in COLUMNS if column.requires and not column.name.startswith(BUILDING)]
     assert [BUILDING + name for name in plain] == [c.name for c in COLUMNS if c.name.startswith(BUILDING)]
+
+
+def test_columns_that_are_not_in_one_piece() -> None:
+    """The kernels read one number behind the other."""
+    strided = Tables(*[np.repeat(getattr(SMALL, column.name), 2)[::2] for column in COLUMNS])
+    assert check(strided) is None
+    broken = strided._replace(link_mask=np.repeat(SMALL.link_mask | np.uint64(1 << 63), 2)[::2])
+    assert "the mask of link 0" in (check(broken) or "")
+
+
+def test_types_of_views() -> None:
+    views = views_of(SMALL)
+    for values, kind in ((memoryview(bytes(8)).cast("d"), "d[1d]"), (memoryview(bytes(8)).cast("h"), "int16[1d]")):
+        assert check(views._replace(variant_package=values)) == f"column variant_package is {kind}, not int32"
+
+
+def test_a_kernel_that_ends_badly_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled with bounds checks, a kernel that leaves an array ends with a status."""
+    for way in ("_native_run", "_jit_run"):
+        monkeypatch.setattr(f"rer_numba.check_room.{way}", lambda room: lambda prefix, column: -2)
+    with pytest.raises(RuntimeError, match="of checking tables ended with -2"):
+        check(SMALL)
+
+
+# ---- in all the ways the kernels can run
+
+
+def run_child(case: tuple[int, int], *before: str, **environment: str) -> dict[str, Any]:
+    """Check in a child process; `before` are arguments of the interpreter before the script."""
+    done = subprocess.run(
+        [sys.executable, *before, CHILD, *map(str, case)],
+        check=False, cwd=ROOT, env={**os.environ, "RER_NUMBA_ENGINE": "jit", **environment},
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_with_bounds_checks(tmp_path: Path) -> None:
+    """Numba's own way: the same sentences, no kernel leaves an array, and each is compiled once."""
+    report = run_child(CHECKED, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
+    assert report["sentences"] == sentences(*CHECKED)
+    assert set(report["signatures"].values()) == {1}
+
+
+def test_not_compiled(tmp_path: Path) -> None:
+    """As plain Python: the same sentences, no overflow, and few lines that no damage reaches."""
+    sources = ",".join(f"rer_numba/{name}" for name in CHECKING_SOURCES if name.startswith("checking/"))
+    settings = tmp_path / "settings"
+    settings.write_text(f"[run]\ninclude = {sources}\ndata_file = {tmp_path / 'data'}\n")
+    coverage = ("-m", "coverage")
+    report = run_child(UNCOMPILED, *coverage, "run", f"--rcfile={settings}", NUMBA_DISABLE_JIT="1")
+    assert report["sentences"] == sentences(*UNCOMPILED)
+    subprocess.run(
+        [sys.executable, *coverage, "json", f"--rcfile={settings}", "-o", tmp_path / "report.json"],
+        check=True, cwd=ROOT, capture_output=True,
+    )  # fmt: skip
+    files = json.loads((tmp_path / "report.json").read_text())["files"]
+    assert len(files) == len(sources.split(","))
+    covered = sum(file["summary"]["covered_lines"] for file in files.values())
+    lines = sum(file["summary"]["num_statements"] for file in files.values())
+    missing = {name: file["missing_lines"] for name, file in files.items() if file["missing_lines"]}
+    print(f"{100 * covered / lines:.1f} % of {lines} lines; missing: {missing}")
+    assert 100 * covered / lines >= MIN_COVERAGE, missing

@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from pyarrow import parquet
 from rer_numba import PackageData, Repository, __version__, cli, demo, studio
 from rer_numba.cli_parser import parse
 from rer_numba.options import SolveOptions
+from tests.rez_commands import ROOT
 from tests.test_cli import LINUX, Capture, run
 from tests.test_cli_paths import PLAIN, rows_of, run_json, write_tree
 
@@ -294,6 +296,107 @@ def test_a_place_that_is_not_there(capsys: Capture, tmp_path: Path) -> None:
     path = tmp_path / "none" / "x.csv"
     code, out, err = run(capsys, "solve-many", "none.txt", "-o", path)
     assert (code, out) == (cli.BAD_INPUT, "") and err.startswith(f"rer-numba: {path}: No such file or directory")
+
+
+@pytest.mark.parametrize("kind", ["folder", "forbidden"])
+def test_a_place_that_cannot_be_written(
+    kind: str, capsys: Capture, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said before a request, or a package, is read."""
+    path = tmp_path / "place"
+    if kind == "folder":
+        path.mkdir()
+        message = "Is a directory; give the name of a file"
+    else:
+        monkeypatch.setattr(os, "access", lambda *_, **__: False)
+        message = "Permission denied; check who may read and write there"
+        code, out, err = run(capsys, "encode", tmp_path / "none", "-o", path)
+        assert (code, out, err) == (cli.BAD_INPUT, "", f"rer-numba: {path}: {message}\n")
+    code, out, err = run(capsys, "solve-many", "none.txt", "-o", path)
+    assert (code, out, err) == (cli.BAD_INPUT, "", f"rer-numba: {path}: {message}\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no /dev/stdout")
+@pytest.mark.parametrize("before", [b"", b"before"])
+def test_results_on_standard_output(before: bytes, requests: Path, tmp_path: Path) -> None:
+    """Nothing else is written there, and what is there stays."""
+    path = tmp_path / "out"
+    path.write_bytes(before)
+    with path.open("ab") as file:
+        done = command("solve-many", requests, "-o", "/dev/stdout", stdout=file)
+    assert done.returncode == cli.UNSOLVED and "5 requests in" in done.stderr
+    data = path.read_bytes()
+    assert data.startswith(before)
+    assert pa.ipc.open_file(data[len(before) :]).read_all().num_rows == 5
+    with path.open("ab") as file:
+        done = command("solve-many", requests, "-o", "/dev/stdout", "--json", stdout=file)
+    assert done.returncode == cli.BAD_INPUT and "both" in done.stderr and path.read_bytes() == data
+
+
+def command(*argv: object, stdout: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "rer_numba", *map(str, argv)],
+        stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=600,
+    )  # fmt: skip
+
+
+EMPTY = {
+    "-o of encode": ["encode", ".", "-o", ""],
+    "path": ["encode", "", "-o", "x.rer"],
+    "one path": ["encode", ".", "", "-o", "x.rer"],
+    "stored options": ["encode", ".", "-o", "x.rer", "--options", ""],
+    "-r": ["solve", "-r", "", "maya"],
+    "file": ["info", ""],
+    "options": ["solve", "maya", "--options", ""],
+    "filter": ["config", "--filter", ""],
+    "orderers": ["config", "--orderers", ""],
+    "requests": ["solve-many", ""],
+    "-o of solve-many": ["solve-many", "none.txt", "-o", ""],
+}
+
+
+@pytest.mark.parametrize("argv", EMPTY.values(), ids=EMPTY)
+def test_empty_names(argv: list[str], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of a shell that is not set means neither this folder nor nothing."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *argv)
+    assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1) and " empty" in err
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_repository_on_standard_output(capsys: Capture, tree: Path) -> None:
+    code, out, err = run(capsys, "encode", tree, "-o", "-")
+    assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1) and "standard output" in err
+
+
+def test_standard_input_is_one_thing(capsys: Capture) -> None:
+    for argv in (["solve-many", "-", "--options", "-"], ["config", "--filter", "-", "--orderers", "-"]):
+        code, out, err = run(capsys, *argv)
+        assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1) and "standard input" in err
+
+
+def test_bad_seconds(capsys: Capture) -> None:
+    for text in ("soon", "nan"):
+        assert f"--time-limit: '{text}' is no number of seconds" in run(capsys, "solve", "a", "--time-limit", text)[2]
+
+
+def test_files_of_windows(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends of lines, and the marks that editors put first. In the middle of a text a mark is no mark."""
+    path = tmp_path / "requests.txt"
+    path.write_bytes(b"\xef\xbb\xbfmaya\r\n\r\n# no\r\nnuke-14 # of the show\r\n")
+    for argv in ([path], ["-"]):
+        monkeypatch.setattr("sys.stdin", path.open(encoding="utf-8"))
+        code, out, _ = run(capsys, "solve-many", *argv, "--json")
+        assert code == cli.OK
+        assert [json.loads(line)["requests"] for line in out.splitlines()] == [["maya"], ["nuke-14"]]
+    path.write_text("maya\n", encoding="utf-16")
+    code, out, err = run(capsys, "solve-many", path)
+    assert (code, out, err) == (cli.BAD_INPUT, "", f"rer-numba: {path}: is UTF-16; save it as UTF-8\n")
+    path.write_text('{"building": true}', encoding="utf-8-sig")
+    monkeypatch.setattr("sys.stdin", path.open(encoding="utf-8"))
+    for given in (str(path), "-"):
+        assert json.loads(run(capsys, "config", "--options", given, "--json")[1])["building"]["value"] is True
 
 
 def test_answers_are_printed_though_they_cannot_be_written(

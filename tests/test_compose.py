@@ -22,7 +22,7 @@ from rer_numba.compose import TablesPart, compose
 from rer_numba.compose_room import Room
 from rer_numba.composing import state
 from rer_numba.draft import FactsDraft, Source
-from rer_numba.engine import uses_jit
+from rer_numba.environment import uses_jit
 from rer_numba.errors import RepositoryLimitError
 from rer_numba.link import link
 from rer_numba.native.image import can_map

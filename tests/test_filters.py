@@ -563,3 +563,15 @@ def test_times(monkeypatch: pytest.MonkeyPatch) -> None:
         assert outcome(parse_time, text, 1_700_000_000) == expected, text
     assert parse_time("-1d", now=100_000) == 13_600
     assert outcome(parse_time, "-1w")[0] == "raised"
+
+
+def test_many_rules_are_added_at_a_price_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8,000 took 11 s, since all were sorted for each."""
+    asked: list[Any] = []
+    monkeypatch.setattr("rer_numba.filters.rule_cost", lambda rule: asked.append(rule) or ours.rule_cost(rule))
+    found = PackageFilter()
+    for rule in [*(f"glob(f-{number}.*)" for number in range(1000)), "f-3", "f"]:
+        found.add_exclusion(rule)
+    assert len(asked) < 20_000
+    rules = found.exclusions["f"]
+    assert [*rules] == sorted(rules, key=ours.rule_cost)

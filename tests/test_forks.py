@@ -217,6 +217,37 @@ def test_a_fork_waits_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     thread.join()
 
 
+@forks
+def test_a_child_imports_anew_what_takes_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module half run, whose import lock belongs to a thread that is gone."""
+    package = tmp_path / "slow_package"
+    package.mkdir()
+    slow = f"""import os, time
+from slow_package import part
+time.sleep(3 * (os.getpid() == {os.getpid()}))
+is_whole = True
+"""
+    (package / "__init__.py").write_text(slow)
+    (package / "part.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(forking, "_ROOTS", frozenset(("slow_package",)))
+    monkeypatch.setattr(forking, "_AGAIN", frozenset(("slow_package",)))
+    monkeypatch.setattr(forking, "_PATIENCE", 0.01)
+    thread = threading.Thread(target=lambda: __import__("slow_package"))
+    thread.start()
+    while "slow_package.part" not in sys.modules:
+        time.sleep(0.001)
+
+    def look() -> bool:
+        import slow_package
+
+        return bool(slow_package.is_whole and slow_package.part)
+
+    assert in_child(look) == "right"
+    thread.join()
+    assert sys.modules["slow_package"].is_whole
+
+
 def _solve(request: list[str]) -> rer_numba.SolveResult:
     assert _repository is not None
     return _repository.solve(request)

@@ -265,3 +265,44 @@ def test_a_heard_exception_is_raised_once() -> None:
     hearing.raise_heard(head)
     error.__traceback__ = None
     assert sys.getrefcount(error) == references
+
+
+@pytest.mark.parametrize("error", [StopIt(), SystemExit(3), KeyboardInterrupt()])
+def test_what_is_raised_within_a_callback_of_c_gets_out(error: BaseException, handled: Any) -> None:
+    """As where LLVM compiles: Python would print and drop it."""
+
+    def stop_with() -> None:
+        raise error
+
+    def call_back() -> None:
+        until = time.monotonic() + SOON
+        while times == [] and time.monotonic() < until:
+            pass
+
+    other = sys.unraisablehook
+    times = handled(stop_with)
+    callback = ctypes.CFUNCTYPE(None)(call_back)
+
+    def run() -> None:
+        with hearing.heard_in_callbacks():
+            callback()
+            callback()
+            time.sleep(SOON)
+
+    with pytest.raises(type(error)) as raised:
+        run()
+    assert raised.value is error
+    assert sys.unraisablehook is other
+
+
+def test_other_errors_of_callbacks_are_told_as_before() -> None:
+    told: list[Any] = []
+    other, sys.unraisablehook = sys.unraisablehook, told.append
+    try:
+        with hearing.heard_in_callbacks():
+            ctypes.CFUNCTYPE(None)(lambda: 1 // 0)()
+            hook = sys.unraisablehook
+    finally:
+        sys.unraisablehook = other
+    assert [one.exc_type for one in told] == [ZeroDivisionError]
+    assert hook is not told.append

@@ -22,6 +22,7 @@ from rer_numba.schema import BUILDING, COLUMNS, NONE, Tables
 from tests.product import package_data
 from tests.random_cases import random_case
 from tests.tables_factory import make_tables, random_tables, same, small_tables
+from tests.test_time_limits import ring
 
 MADE = [small_tables(), small_tables(building=False), make_tables({}), *map(random_tables, range(3))]
 
@@ -82,8 +83,19 @@ def _cuts(tables: Tables, row: int) -> Any:
 
 
 def _requirement_mask(tables: Tables, row: int) -> list[bool]:
-    start, end = tables.requirement_mask_offsets[row : row + 2]
-    return _bits(tables, "requirement_mask", start, tables.requirement_family[row]) if start < end else []
+    if tables.requirement_range[row] == NONE:
+        return []
+    return _kept_bits(tables, "requirement", row, tables.requirement_family[row])
+
+
+def _kept_bits(tables: Tables, what: str, row: int, family: int) -> list[bool]:
+    """A mask of which only the words from the first to the last that is not empty are kept."""
+    n = int(np.diff(tables.family_variant_offsets)[family])
+    first = int(getattr(tables, f"{what}_first_word")[row])
+    words = getattr(tables, f"{what}_mask")[slice(*getattr(tables, f"{what}_mask_offsets")[row : row + 2])].tolist()
+    assert not words or (words[0] and words[-1])
+    whole = [0] * first + words + [0] * ((n + 63) // 64 - first - len(words))
+    return [bool(whole[bit // 64] >> bit % 64 & 1) for bit in range(n)]
 
 
 def _bits(tables: Tables, column: str, start: int, family: int) -> list[bool]:
@@ -115,13 +127,12 @@ def _mentions(tables: Tables, prefix: str, reader: Reader) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for family in range(len(tables.family_text)):
         words = int((np.diff(tables.family_variant_offsets)[family] + 63) >> 6)
-        mask, link_mask = column("family_mention_mask_offsets")[family], column("family_link_mask_offsets")[family]
+        mask = column("family_mention_mask_offsets")[family]
         for mention in range(*column("family_mention_offsets")[family : family + 2]):
             links = {}
             for row in range(*column("mention_link_offsets")[mention : mention + 2]):
                 text = reader.requirement_text(column("link_requirement")[row])
-                links[text] = _bits(tables, f"{prefix}link_mask", link_mask, family)
-                link_mask += words
+                links[text] = _kept_bits(tables, f"{prefix}link", row, family)
             other = reader.family_name(column("mention_family")[mention])
             found[reader.family_name(family), other] = (
                 bool(column("mention_conflicts")[mention]),
@@ -307,3 +318,38 @@ def test_every_column_is_made() -> None:
         "error_type_text",
         "error_value_text",
     }
+
+
+# ---- what a solve has to look at
+
+
+def test_masks_without_their_empty_ends() -> None:
+    """Exact versions of large families: a word for each link and each requirement, not one for each 64 versions."""
+    n = 500
+    tables = encode(ring(n))
+    assert len(tables.link_requirement) == 3 * n
+    assert tables.link_mask_offsets.tolist() == list(range(3 * n + 1))
+    assert tables.link_first_word.tolist() == [
+        int(tables.variant_package[tables.variant_requirement == requirement][0] % n) // 64
+        for requirement in tables.link_requirement.tolist()
+    ]
+    assert len(tables.requirement_mask) == 3 * n - 1  # nobody has the last one's version
+
+
+def test_a_conflict_allows_the_others() -> None:
+    """Its mask is turned round: a kept word holds those that it does not refuse."""
+    packages = [PackageData("b", str(version)) for version in range(200)]
+    wanted = ["!b", "!b-0+<64", "!b-64+", "!b-100+<101", "~b-0+<64"]
+    tables = encode([*packages, *(PackageData("a", str(k), [text]) for k, text in enumerate(wanted))])
+    reader = Reader(tables)
+    rows = {reader.requirement_text(row): row for row in range(len(tables.requirement_text))}
+    allowed = {text: _requirement_mask(tables, row) for text, row in rows.items()}
+    newest_first = range(199, -1, -1)
+    assert allowed == {
+        "!b": [False] * 200,
+        "!b-0+<64": [version >= 64 for version in newest_first],
+        "!b-64+": [version < 64 for version in newest_first],
+        "!b-100+<101": [version != 100 for version in newest_first],
+        "~b-0+<64": [version < 64 for version in newest_first],
+    }
+    assert np.diff(tables.requirement_mask_offsets)[rows["!b"]] == 0

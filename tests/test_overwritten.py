@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,23 @@ def test_a_refresh_sees_it(tmp_path: Path) -> None:
     assert opened.refresh().families == []
     assert opened.views.origin is not None and not opened._snapshot.is_overwritten()
     assert newest(opened) == "2"
+
+
+def test_every_entry_says_so(site: Path) -> None:
+    """Also those that read what an earlier solve has found: before, IndexError, SIGBUS or names of other packages."""
+    Repository.from_packages([PackageData("app", "1", ["lib-1"]), PackageData("lib", "1")]).save(site)
+    wait_a_tick()
+    opened = Repository.open(site, check="frozen")
+    solved, failed, batch = opened.solve(["app"]), opened.solve(["app", "!lib-1"]), opened.solve_many([["app"]])
+    os.truncate(site, 100)
+    wait_a_tick()
+    readers: list[Callable[[], object]] = [
+        lambda: solved.resolved, lambda: solved.resolved_packages, lambda: failed.failure_description,
+        lambda: pickle.dumps(solved), lambda: batch[0].resolved, batch.to_arrow, opened.broken, opened.refresh,
+    ]  # fmt: skip
+    for number, read in enumerate(readers):
+        with pytest.raises(RepositoryCorruptError, match=r"site\.rer"):
+            pytest.fail(f"reader {number} gave {read()}")
 
 
 def test_one_look_for_each_of_many_solves(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import rer_numba
-from rer_numba.native.sources import COMPOSING_SOURCES, KERNEL_SOURCES
+from rer_numba.native.sources import CHECKING_SOURCES, COMPOSING_SOURCES, KERNEL_SOURCES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rer_numba"
@@ -190,7 +190,7 @@ def test_no_text_names_somebodys_machine() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
-KERNEL_MODULES = {name.removesuffix(".py") for name in (*KERNEL_SOURCES, *COMPOSING_SOURCES)}
+KERNEL_MODULES = {name.removesuffix(".py") for name in (*KERNEL_SOURCES, *COMPOSING_SOURCES, *CHECKING_SOURCES)}
 MAKES_OR_LOADS_CODE = {"_jit", "native"}
 
 ALLOWED = {
@@ -257,13 +257,13 @@ def test_mypy_is_lenient_with_kernels_only() -> None:
     for override in PROJECT["tool"]["mypy"]["overrides"]:
         if "disallow_untyped_defs" in override:
             lenient.update(name.removeprefix("rer_numba.").replace(".", "/") for name in override["module"])
-    assert lenient == KERNEL_MODULES - {"_jit", "composing/state", "policy_arrays", "schema", "state"}
+    assert lenient == KERNEL_MODULES - {"_jit", "checking/state", "composing/state", "policy_arrays", "schema", "state"}
 
 
 def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) -> None:
     """A process that finds a compiled kernel imports none of the large packages; llvmlite where there are no images."""
     from rer_numba import PackageData, Repository, native
-    from rer_numba.engine import uses_jit
+    from rer_numba.environment import uses_jit
     from rer_numba.native.image import can_map
 
     if uses_jit():
@@ -279,11 +279,50 @@ def test_a_saved_repository_is_solved_without_compiler_or_arrow(tmp_path: Path) 
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RER_NUMBA_QUIET": "1"}
+    large = {"numba", "numpy", "pyarrow", "pyrer", "rez", "rich"} | ({"llvmlite"} if can_map() else set())
     for _ in range(2):  # the first one verifies the file
         time.sleep(0.1)  # what was written just now is not remembered
         run = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
         )
-    assert run.stderr.strip() == "('lib', '2', None) ('app', '1', None)"
-    large = {"numba", "numpy", "pyarrow", "pyrer", "rez", "rich"} | ({"llvmlite"} if can_map() else set())
-    assert not set(run.stdout.split()) & large
+        assert run.stderr.strip() == "('lib', '2', None) ('app', '1', None)"
+        assert not set(run.stdout.split()) & large
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_is_verified_without_numpy(damaged: bool, tmp_path: Path) -> None:
+    """Also one of packages that were found in folders, and one that is refused in the end."""
+    from rer_numba import Repository, native, store
+    from rer_numba.environment import uses_jit
+    from rer_numba.native.image import can_map
+
+    if uses_jit():
+        pytest.skip("kernels run through Numba here")
+    try:
+        native.warmup()
+    except native.NativeError as error:
+        pytest.skip(f"nothing compiled can be kept here: {error}")
+    package = tmp_path / "packages" / "app" / "1" / "package.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("name = 'app'\nversion = '1'\n", encoding="utf-8")
+    path = tmp_path / "site.rer"
+    Repository.from_paths([tmp_path / "packages"]).save(path)
+    if damaged:
+        tables = store.read(path).tables
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("rer_numba.checks.check", lambda tables: None)
+            store.write(tables._replace(package_indexed=tables.package_indexed + 2), path, store.read(path).metadata)
+    code = (
+        "import sys; from rer_numba import store\n"
+        "try: print(len(store.read('site.rer', verify='always').views.location_text))\n"
+        "except store.RepositoryCorruptError as error: print(error.problem)\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    said, modules = run.stdout.splitlines()
+    assert said == ("is damaged: package 0 has variants without an index" if damaged else "1")
+    large = {"numba", "numpy", "pyarrow", "rez"} | ({"llvmlite"} if can_map() else set())
+    assert not set(modules.split()) & large

@@ -17,7 +17,7 @@ import pytest
 from rer_numba import PackageData, Repository, compile_policy, policies
 from rer_numba.batch.request import Request
 from rer_numba.compile_policy import CompiledPolicy
-from rer_numba.engine import uses_jit
+from rer_numba.environment import uses_jit
 from rer_numba.filters.compiled import CompiledFilter
 from rer_numba.options import SolveOptions
 from rer_numba.orderers.tables import CompiledOrders

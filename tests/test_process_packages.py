@@ -26,6 +26,7 @@ from rez.resolved_context import ResolvedContext
 
 from rer_numba import rez_bridge
 from tests.oracle import Answer, RezOracle, _rez_filter, _rez_orderers
+from tests.rez_commands import HOOK, WITH_SOURCES, Studio, write_packages
 from tests.rez_folders import rez_as
 
 SHOW = "import os\nrequires = ['lib-' + os.environ.get('SHOW_LIB', '1')]\ntimestamp = 150\n"
@@ -120,6 +121,17 @@ def test_command_line(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run_python("-m", "rer_numba", "solve", "-r", site / ".rer", "show", "--json")
     found = [(one["name"], one["version"]) for one in json.loads(done.stdout)["resolved_packages"]]
     assert found == [("lib", "2"), ("show", "1")]
+
+
+def test_an_exit_is_an_error_of_the_package(tmp_path: Path) -> None:
+    add(tmp_path, "lib/1/package.py", "")
+    add(tmp_path, "ends/1/package.py", "import sys\nsys.exit(3)\n")
+    add(tmp_path, "late/1/package.py", "@late()\ndef requires():\n    raise SystemExit(4)\n")
+    repository = Repository.from_paths([tmp_path])
+    requests = [["ends"], ["late"], ["lib"]]
+    for results in (map(repository.solve, requests), repository.solve_many(requests, threads=2)):
+        found = [(one.status, one.error_type, one.failure_description) for one in results]
+        assert found == [("error", "SystemExit", "3"), ("error", "SystemExit", "4"), ("solved", None, None)]
 
 
 # --------------------------------------------------------------------------------------------------------- what is told
@@ -334,3 +346,38 @@ def test_what_is_encoded_without_rez_is_the_same(site: Path) -> None:
     )
     expected = [part._asdict() for part in Repository.from_paths([site]).broken()]
     assert run_python("-c", program).stdout.strip() == str(expected)
+
+
+# ----------------------------------------------------------------------------------------- no more runs than in rez
+_NOTE = "import os\nwith open(os.environ['RUNS'], 'a') as file:\n    file.write({title!r} + '\\n')\n"
+_RUN = {"app-1": ["heavy"], "app-2": ["lib"], "heavy-1": [], "lib-1": [], "lib-2": ["lean"], "lean-1": []}
+_RUN["lean-2"] = []
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_only_what_rez_would_run_is_run_and_once(tmp_path: Path, published: bool) -> None:
+    packages = {title: _NOTE.format(title=title) + f"requires = {requires!r}" for title, requires in _RUN.items()}
+    packages["plain-1"] = "requires = ['lib']"
+    site = write_packages(tmp_path / "sw", packages)
+    if published:
+        Repository.from_paths([site]).save(f"{site / '.rer'}{os.sep}")
+    studio = Studio(tmp_path / "studio", [site], WITH_SOURCES + HOOK)
+    runs = tmp_path / "runs"
+    # the second command of a kind meets what the first one has kept, and the others what those have
+    for request in (
+        ("lib-1",),
+        ("lib-1",),
+        ("app",),
+        ("app",),
+        ("lean<2", "lib"),
+        ("plain",),
+        ("app-1",),
+        ("lib", "!lean-2"),
+    ):
+        found = []
+        for mode in ("off", "on"):
+            runs.write_text("")
+            done = studio.rez("rez-env", *request, "--", "true", variables={"RUNS": str(runs), "RER_NUMBA": mode})
+            assert done.code == 0, done.err
+            found.append(sorted(runs.read_text().split()))
+        assert found[0] == found[1], request

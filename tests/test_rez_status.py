@@ -19,6 +19,7 @@ PACKAGES = {
     "lib-1": "",
     "late-1": "@late()\ndef requires():\n    return ['lib']",
     "failing-1": "@late()\ndef requires():\n    raise ValueError('mine')",
+    "exits-1": "import sys\nsys.exit(3)",
     "bad-1": "requires = ['lib-1', '!lib-1']",
 }
 
@@ -57,6 +58,7 @@ def test_hooked(studio: Studio, packages: Path) -> None:
         ("app", 0, {"status": "solved", "native": 1, "fallback": 0, "packages": ["lib-1[]", "app-1[]"]}),
         ("late", 0, {"status": "solved", "native": 1, "fallback": 0}),
         ("failing", 1, {"status": "error", "fallback": 1}),
+        ("exits", 1, {"status": "error", "failure": "SystemExit: 3"}),
         ("app !lib", 1, {"status": "failed", "native": 1, "fallback": 0}),
         ("nothing", 1, {"status": "error", "fallback": 0}),
         ("bad", 1, {"status": "error", "fallback": 0}),

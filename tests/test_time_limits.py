@@ -12,7 +12,7 @@ import pytest
 
 from rer_numba import PackageData, Repository, solve, stepping
 from rer_numba.batch.workers import Workers
-from rer_numba.engine import uses_jit
+from rer_numba.environment import uses_jit
 from rer_numba.requests import Lookup, TimeIsUpError, parse_requests
 from rer_numba.stepping import Limits
 
@@ -124,7 +124,7 @@ def ring(n: int) -> list[PackageData]:
 @pytest.mark.skipif(uses_jit(), reason="uncompiled or checked code is slow")
 def test_a_row_that_needs_room_starts_within_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work arrays that grow start it again; the first time took three times the limit."""
-    repository = Repository.from_packages(ring(3000))
+    repository = Repository.from_packages(ring(8000))
     deadlines: list[int] = []
     call = Workers._call
 

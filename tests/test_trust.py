@@ -170,3 +170,8 @@ def test_what_may_be_given(studio: Studio) -> None:
         Repository.open(studio.file, trust=wrong)
     error = pickle.loads(pickle.dumps(UntrustedPathError("/sw/app", "it runs")))
     assert "/sw/app: it runs, so it would have to be run" in str(error)
+
+
+def test_an_empty_path_is_not_the_current_folder(studio: Studio) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Repository.open(studio.file, trust=["", "/sw"])

@@ -5,7 +5,6 @@ The last two are for other programs and for people: in CSV a list is one text, i
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -48,10 +47,11 @@ def writer_of(path: str) -> Writer:
 
 
 def require_writable(path: str) -> None:
-    """Raise what can be known before anything is solved: `UnknownFormatError`, or FileNotFoundError of the folder."""
+    """Raise what can be known before anything is solved: `UnknownFormatError`, or as `publish.require_writable`."""
+    from rer_numba import publish
+
     writer_of(path)
-    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    publish.require_writable(path)
 
 
 def write_results(batch: SolveBatch, path: str) -> None:

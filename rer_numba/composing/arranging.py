@@ -21,7 +21,6 @@ from rer_numba.composing.state import (
     N_NAMES,
     N_PACKAGES,
     N_PENDING_REQUIREMENTS,
-    N_REQUIREMENT_WORDS,
     N_REQUIREMENTS,
     N_VALUES,
     N_VARIANTS,
@@ -190,12 +189,9 @@ def _place_requirements(w):
     """Sort the requirements by family and text."""
     n = w.head[N_PENDING_REQUIREMENTS]
     families = w.head[N_FAMILIES]
-    words = np.int64(0)
     for row in range(n):
         family = np.int64(w.name_family[w.requirement_name[row]]) - 1
         w.family_requirements[family + 1] += 1
-        if w.requirement_source[row]:
-            words += family_words(w, family)
     for family in range(families):
         w.family_requirements[family + 1] += w.family_requirements[family]
     # each family's start moves to its end while its rows are put in, and back
@@ -217,4 +213,3 @@ def _place_requirements(w):
         w.requirement_order[row] = w.order[row]
         w.requirement_new[w.order[row]] = row
     w.head[N_REQUIREMENTS] = n
-    w.head[N_REQUIREMENT_WORDS] = words

@@ -15,7 +15,13 @@ from rer_numba.composing.arranging import arrange
 from rer_numba.composing.ending import number_errors, number_texts, write_errors, write_texts, write_versions
 from rer_numba.composing.folders import arrange_folders, gather_folders, write_folders
 from rer_numba.composing.marking import add_versions, forget_versions, mark_part, number_ranges, rank_versions
-from rer_numba.composing.requiring import count_mentions, write_mentions, write_ranges, write_requirements
+from rer_numba.composing.requiring import (
+    count_mentions,
+    write_mentions,
+    write_ranges,
+    write_requirement_masks,
+    write_requirements,
+)
 from rer_numba.composing.select import (
     allow_names,
     choose_candidates,
@@ -65,6 +71,7 @@ from rer_numba.composing.state import (
     WRITE_FAMILIES,
     WRITE_FOLDERS,
     WRITE_MENTIONS,
+    WRITE_REQUIREMENT_MASKS,
     WRITE_REQUIREMENTS,
     WRITE_TEXTS,
     WRITE_VERSIONS,
@@ -139,6 +146,8 @@ def _take_late_step(p, q, b, w, o, r, s, step):
         write_part(p, q, b, w, o, r, s)
     elif step == WRITE_REQUIREMENTS:
         write_requirements(w, o)
+    elif step == WRITE_REQUIREMENT_MASKS:
+        write_requirement_masks(w, o)
     elif step == COUNT_MENTIONS:
         if w.head[IS_BUILDING]:
             count_mentions(w, o, s)

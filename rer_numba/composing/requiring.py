@@ -17,6 +17,7 @@ from rer_numba.composing.state import (
     N_NAMES,
     N_ODD_REQUIREMENTS,
     N_PENDING_REQUIREMENTS,
+    N_REQUIREMENT_WORDS,
     N_REQUIREMENTS,
 )
 from rer_numba.schema import CONFLICT, CUT_INF, CUT_SHIFT, NONE
@@ -29,7 +30,7 @@ _BANG, _TILDE, _DASH = 33, 126, 45
 
 @kernel
 def write_requirements(w, o):
-    """Columns of requirements, and what they say about the spelling of versions."""
+    """Columns of requirements without their masks, and what they say about the spelling of versions."""
     word = np.int64(0)
     for row in range(w.head[N_REQUIREMENTS]):
         pending = np.int64(w.requirement_order[row])
@@ -39,13 +40,23 @@ def write_requirements(w, o):
         o.requirement_range[row] = w.range_map[source - 1] if source else np.int64(NONE)
         o.requirement_flags[row] = w.requirement_flags[pending]
         o.requirement_text[row] = w.requirement_text[pending]
+        o.requirement_first_word[row] = 0
         o.requirement_mask_offsets[row] = word
         if source:
-            range_id = np.int64(o.requirement_range[row])
-            _note_spelling(w, o, np.int64(row), range_id)
-            _write_mask(o, family, range_id, word)
-            word += family_words(w, family)
+            _note_spelling(w, o, np.int64(row), np.int64(o.requirement_range[row]))
+            first_word, end_word = _allowed(o, np.int64(row), False)
+            o.requirement_first_word[row] = first_word
+            word += end_word - first_word
     o.requirement_mask_offsets[w.head[N_REQUIREMENTS]] = word
+    w.head[N_REQUIREMENT_WORDS] = word
+
+
+@kernel
+def write_requirement_masks(w, o):
+    """Masks of requirements, which are zero before."""
+    for row in range(w.head[N_REQUIREMENTS]):
+        if o.requirement_mask_offsets[row] < o.requirement_mask_offsets[row + 1]:
+            _allowed(o, np.int64(row), True)
 
 
 @kernel
@@ -69,21 +80,57 @@ def _note_spelling(w, o, row, range_id):
 
 
 @kernel
-def _write_mask(o, family, range_id, word):
-    """The variants of a family whose version lies in a range. Packages descend, so both are walked from their ends."""
-    start = np.int64(o.range_offsets[range_id])
-    k = np.int64(o.range_offsets[range_id + 1]) - 2
-    first_variant = np.int64(o.family_variant_offsets[family])
-    for package in range(o.family_package_offsets[family], o.family_package_offsets[family + 1]):
-        cut = np.int64(o.package_version_rank[package]) << CUT_SHIFT
-        while k >= start and o.range_cut[k] > cut:
-            k -= 2
-        if k < start:
-            return
-        if cut < o.range_cut[k + 1]:
-            for variant in range(o.package_variant_offsets[package], o.package_variant_offsets[package + 1]):
-                bit = variant - first_variant
-                o.requirement_mask[word + (bit >> 6)] |= np.uint64(1) << np.uint64(bit & 63)
+def _allowed(o, row, writes):
+    """Find the words with the variants that a requirement allows: (the first, the end), or (0, 0); or write its mask.
+
+    Packages descend, so they and the intervals are walked from their ends: in turn those newer than the next interval,
+    and those in it.
+    """
+    shift = o.requirement_mask_offsets[row] - np.int64(o.requirement_first_word[row])
+    family = np.int64(o.requirement_family[row])
+    refuses = o.requirement_flags[row] & CONFLICT != 0
+    start = np.int64(o.range_offsets[o.requirement_range[row]])
+    k = np.int64(o.range_offsets[o.requirement_range[row] + 1]) - 2
+    base = np.int64(o.family_variant_offsets[family])
+    package = np.int64(o.family_package_offsets[family])
+    last = np.int64(o.family_package_offsets[family + 1])
+    first_word = np.int64(0)
+    end_word = np.int64(0)
+    while package < last and (k >= start or refuses):
+        newer = package
+        package = _skip(o, package, last, o.range_cut[k + 1] if k >= start else np.int64(NONE))
+        inside = package
+        if k >= start:
+            package = _skip(o, package, last, o.range_cut[k])
+        low = np.int64(o.package_variant_offsets[newer if refuses else inside]) - base
+        high = np.int64(o.package_variant_offsets[inside if refuses else package]) - base
+        k -= 2
+        if low < high:
+            first_word = first_word if end_word else low >> 6
+            end_word = (high + 63) >> 6
+            if writes:
+                _set_bits(o.requirement_mask, shift, low, high)
+    return first_word, end_word
+
+
+@inlined
+def _skip(o, package, last, cut):
+    """The first package from here on that lies below a cut."""
+    while package < last and np.int64(o.package_version_rank[package]) << CUT_SHIFT >= cut:
+        package += 1
+    return package
+
+
+@inlined
+def _set_bits(masks, start, low, high):
+    """Set bits `low` to `high` (half-open, not empty) of the mask that begins at word `start`."""
+    for word in range(low >> 6, (high + 63) >> 6):
+        ones = ~np.uint64(0)
+        if low > word << 6:
+            ones <<= np.uint64(low & 63)
+        if high < (word + 1) << 6:
+            ones &= ~(~np.uint64(0) << np.uint64(high & 63))
+        masks[start + word] |= ones
 
 
 @kernel
@@ -112,16 +159,12 @@ def count_mentions(w, o, r):
     link_words = np.int64(0)
     for family in range(w.head[N_FAMILIES]):
         words = family_words(w, family)
-        first = np.int64(o.family_variant_offsets[family])
-        last = np.int64(o.family_variant_offsets[family + 1])
-        for k in range(r.variant_requirement_offsets[first], r.variant_requirement_offsets[last]):
-            row = np.int64(r.variant_requirement[k])
-            if w.requirement_stamp[row] == family + 1:
-                continue
-            w.requirement_stamp[row] = family + 1
+        found = _distinct_requirements(w, o, r, np.int64(family))
+        for k in range(found):
+            row = np.int64(w.order[k])
             if o.requirement_range[row] != NONE:
                 links += 1
-                link_words += words
+                link_words += np.int64(w.requirement_high[row]) - w.requirement_low[row] + 1
             if w.name_stamp[o.requirement_family[row]] != family + 1:
                 w.name_stamp[o.requirement_family[row]] = family + 1
                 mentions += 1
@@ -152,11 +195,9 @@ def write_mentions(w, o, r):
     for family in range(w.head[N_FAMILIES]):
         r.family_mention_offsets[family] = n_mentions
         r.family_mention_mask_offsets[family] = mention_word
-        r.family_link_mask_offsets[family] = link_word
         found = _distinct_requirements(w, o, r, np.int64(family))
         sort_rows(w, np.int64(BY_MENTION), np.int64(0), found)
         first_mention = n_mentions
-        first_link = n_links
         last_family = np.int64(NONE)
         for k in range(found):
             row = np.int64(w.order[k])
@@ -167,41 +208,46 @@ def write_mentions(w, o, r):
                 r.mention_link_offsets[n_mentions] = n_links
                 n_mentions += 1
             w.requirement_mention[row] = n_mentions - 1
-            w.requirement_link[row] = NONE
             if o.requirement_range[row] != NONE:
-                w.requirement_link[row] = n_links
+                w.requirement_shift[row] = link_word - w.requirement_low[row]
                 r.link_requirement[n_links] = row
+                r.link_first_word[n_links] = w.requirement_low[row]
+                r.link_mask_offsets[n_links] = link_word
+                link_word += np.int64(w.requirement_high[row]) - w.requirement_low[row] + 1
                 n_links += 1
                 if o.requirement_flags[row] & CONFLICT:
                     r.mention_conflicts[n_mentions - 1] = 1
-        _write_masks(w, o, r, np.int64(family), mention_word, first_mention, link_word, first_link)
-        words = family_words(w, family)
-        mention_word += words * (n_mentions - first_mention)
-        link_word += words * (n_links - first_link)
+        _write_masks(w, o, r, np.int64(family), mention_word, first_mention)
+        mention_word += family_words(w, family) * (n_mentions - first_mention)
     n = w.head[N_FAMILIES]
     r.family_mention_offsets[n] = n_mentions
     r.family_mention_mask_offsets[n] = mention_word
-    r.family_link_mask_offsets[n] = link_word
     r.mention_link_offsets[n_mentions] = n_links
+    r.link_mask_offsets[n_links] = link_word
 
 
 @kernel
 def _distinct_requirements(w, o, r, family):
-    """Put the requirements of a family's variants into `order`, each once. Returns how many."""
+    """Put the requirements of a family's variants into `order`, each once, and find their words. Returns how many."""
     found = np.int64(0)
     first = np.int64(o.family_variant_offsets[family])
-    last = np.int64(o.family_variant_offsets[family + 1])
-    for k in range(r.variant_requirement_offsets[first], r.variant_requirement_offsets[last]):
-        row = np.int64(r.variant_requirement[k])
-        if w.requirement_stamp[row] != family + 1:
-            w.requirement_stamp[row] = family + 1
-            w.order[found] = row
-            found += 1
+    for variant in range(first, o.family_variant_offsets[family + 1]):
+        word = (variant - first) >> 6
+        for k in range(r.variant_requirement_offsets[variant], r.variant_requirement_offsets[variant + 1]):
+            row = np.int64(r.variant_requirement[k])
+            if w.requirement_stamp[row] != family + 1:
+                w.requirement_stamp[row] = family + 1
+                w.requirement_low[row] = word
+                w.requirement_high[row] = word
+                w.order[found] = row
+                found += 1
+            elif word:
+                w.requirement_high[row] = word
     return found
 
 
 @inlined
-def _write_masks(w, o, r, family, mention_word, first_mention, link_word, first_link):
+def _write_masks(w, o, r, family, mention_word, first_mention):
     words = family_words(w, family)
     first = np.int64(o.family_variant_offsets[family])
     for variant in range(first, o.family_variant_offsets[family + 1]):
@@ -213,6 +259,5 @@ def _write_masks(w, o, r, family, mention_word, first_mention, link_word, first_
             if o.requirement_flags[row] & CONFLICT == 0:
                 at = mention_word + words * (w.requirement_mention[row] - first_mention) + word
                 r.mention_mask[at] |= mask
-            link = np.int64(w.requirement_link[row])
-            if link != NONE:
-                r.link_mask[link_word + words * (link - first_link) + word] |= mask
+            if o.requirement_range[row] != NONE:
+                r.link_mask[w.requirement_shift[row] + word] |= mask

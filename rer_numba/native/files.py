@@ -13,7 +13,7 @@ from rer_numba.tell import warn_once
 from rer_numba.user_cache import OPEN_FLAGS, folder_problem, set_mode
 
 KEEP_OBJECTS: Final = 32
-"""Files kept per folder. Hosts that share a home have two files for each CPU model, hence more than a few."""
+"""Files kept per folder. Hosts that share a home have three files for each CPU model, hence more than a few."""
 
 
 def make_folder(place: Place) -> str | None:

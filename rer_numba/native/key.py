@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from rer_numba.native.cache import digest
 from rer_numba.native.host import HOST, architecture, processor
-from rer_numba.native.sources import COMPOSING_SOURCES, KERNEL_SOURCES
+from rer_numba.native.sources import CHECKING_SOURCES, COMPOSING_SOURCES, KERNEL_SOURCES
 
 PORTABLE: Final = "generic"
 """The CPU name of the object that every machine of an architecture can run."""
@@ -80,7 +80,11 @@ COMPOSING: Final = KernelSet(
     "rer_numba.composing.kernels", _PACKAGE, COMPOSING_SOURCES, _PREBUILT, "the kernels that join repositories"
 )
 """What `rer_numba.compose` runs; a process that only solves does not load it."""
-KERNEL_SETS: Final = (KERNELS, COMPOSING)
+CHECKING: Final = KernelSet(
+    "rer_numba.checking.kernels", _PACKAGE, CHECKING_SOURCES, _PREBUILT, "the kernels that verify repositories"
+)
+"""What `rer_numba.checks` runs: once for each file and user."""
+KERNEL_SETS: Final = (KERNELS, COMPOSING, CHECKING)
 """All that are shipped, and made ahead of time."""
 
 

@@ -37,3 +37,16 @@ COMPOSING_SOURCES: tuple[str, ...] = (
     "schema.py",
 )
 """Of what puts tables together."""
+
+CHECKING_SOURCES: tuple[str, ...] = (
+    "_jit.py",
+    "checking/columns.py",
+    "checking/facts.py",
+    "checking/kernels.py",
+    "checking/masks.py",
+    "checking/requiring.py",
+    "checking/state.py",
+    "checking/strings.py",
+    "schema.py",
+)
+"""Of what checks columns."""

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from rer_numba.paths.discover import EXTENSIONS, Location, canonical_location, list_location
 from rer_numba.paths.settings import PathSettings
+from rer_numba.paths.source_folder import SourceFolder
 from rer_numba.paths.states import FileState, is_file_as_it_was, unchanged
 from rer_numba.requests import Lookup
 from rer_numba.schema import NONE, Tables
@@ -70,12 +71,19 @@ class Freshness:
         """The name of a family."""
         return self._lookup.family_name(family)
 
-    def changed_family(self, name: str) -> str | None:
-        """The path that shows that a family is not what it was, or None. The name may be unknown so far."""
+    def changed_family(self, name: str, locations: Iterable[int] | None = None) -> str | None:
+        """The path that shows that a family is not what it was, or None. The name may be unknown so far.
+
+        Parameters
+        ----------
+        name : str
+        locations : iterable of int, optional
+            Where to look. The default is everywhere.
+        """
         rows = self._rows(name)
         recorded = {self._tables.folder_location[row]: row for row in rows}
-        for number, location in enumerate(self.locations):
-            row = recorded.get(number)
+        for number in range(len(self.locations)) if locations is None else locations:
+            location, row = self.locations[number], recorded.get(number)
             if row is not None:
                 path = self._changed_path(row)
                 if path is not None:
@@ -94,6 +102,14 @@ class Freshness:
         while last < rows.stop and self._text("folder_name_text", last) == name:
             last += 1
         return range(first, last)
+
+    def recorded(self, name: str, location: int) -> SourceFolder | None:
+        """The folder of a family at a location, as it was."""
+        for row in self._rows(name):
+            if self._tables.folder_location[row] == location:
+                extension, state = self._text("folder_extension_text", row), _state(self._tables, "folder", row)
+                return SourceFolder(location, name, extension, state, tuple(self._watched(row)))
+        return None
 
     def _text(self, column: str, row: int) -> str:
         return self._source_text(getattr(self._tables, column)[row])
@@ -114,10 +130,12 @@ class Freshness:
 
     def watched(self, name: str, location: int) -> list[tuple[str, FileState]]:
         """What is watched beside the folder of a family at a location."""
-        tables = self._tables
-        rows = [row for row in self._rows(name) if tables.folder_location[row] == location]
-        watches = [watch for row in rows for watch in range(*tables.folder_watch_offsets[row : row + 2])]
-        return [(self._text("watch_text", watch), _state(tables, "watch", watch)) for watch in watches]
+        found = self.recorded(name, location)
+        return [] if found is None else list(found.watched)
+
+    def _watched(self, row: int) -> Iterator[tuple[str, FileState]]:
+        for watch in range(*self._tables.folder_watch_offsets[row : row + 2]):
+            yield self._text("watch_text", watch), _state(self._tables, "watch", watch)
 
     # --- packages
 

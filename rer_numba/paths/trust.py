@@ -56,7 +56,10 @@ class Trust:
             return cls(given)
         if isinstance(given, (bytes, os.PathLike)):
             raise TypeError(f"trust must be a list of paths, not {given!r}")
-        return cls("paths", tuple(os.fspath(path) for path in given))
+        paths = tuple(os.fspath(path) for path in given)
+        if not all(paths):  # a variable that is not set must not mean the current folder
+            raise ValueError("the name of a trusted path is empty")
+        return cls("paths", paths)
 
     def allows(self, location: str) -> bool:
         """Tell whether definitions at a location may be run: it is one of the trusted paths, or lies below one."""

@@ -11,8 +11,8 @@ from typing import Any
 from rez.package_repository import package_repository_manager
 
 from rer_numba.packages import BrokenValue, PackageData
-from rer_numba.rez_bridge.found import folder_resource
 from rer_numba.rez_bridge.load import package_of
+from rer_numba.rez_bridge.memory import folder_resource
 from rer_numba.rez_bridge.stats import record_evaluated
 
 _COMBINED_FAMILY = "filesystem.family.combined"

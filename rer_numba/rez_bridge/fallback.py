@@ -89,10 +89,11 @@ def solve(
             )
             solver.solve()
             found = _answer(solver)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever code in a package raises is the answer, an exit too
         if raised_by_handler(error):
             raise
-        # whatever a late function raises is the answer
         found = {"status": "error", "failure": str(error), "error_type": type(error).__name__}
         found["num_solves"] = getattr(solver, "solve_count", 0)
         found["num_fails"] = len(getattr(solver, "failed_phase_list", None) or ())

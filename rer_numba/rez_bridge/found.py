@@ -8,7 +8,6 @@ them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from rer_numba.partial import Listed, Listing, Read
 from rer_numba.paths.states import UNSURE, old_release_files, state_to_watch
 from rer_numba.rez_bridge import memory
 from rer_numba.rez_bridge.load import attempt, late, package_of
+from rer_numba.rez_bridge.memory import COMBINED, PLAIN, folder_resource
 from rer_numba.rez_bridge.witness import Witness
 from rer_numba.schema import NONE
 from rer_numba.version_order import version_key
@@ -31,8 +31,6 @@ if TYPE_CHECKING:  # where everything is published nothing is read
     from rer_numba.paths.states import FileState
     from rer_numba.paths.static_package import StaticPackage
 
-_PLAIN = "filesystem.package"
-_COMBINED = "filesystem.package.combined"
 KNOWN_TYPES = frozenset({"filesystem", "memory"})
 """Types of repositories whose packages keep what their file says in `_data`."""
 
@@ -95,14 +93,15 @@ class RezFinder:
         """A package of tables, to be read anew."""
         place = dict(self.repositories)[path]
         resource = folder_resource(place, name, version, uri)
-        state = None if resource.key != _PLAIN else state_to_watch(uri)
+        state = None if resource.key != PLAIN else state_to_watch(uri)
         return Listed(version, path, NONE, resource, None if state is None or state.mtime_ns == UNSURE else state)
 
-    def read(self, name: str, listed: Listed) -> Read:
-        """Read a package."""
+    def read(self, name: str, listed: Listed, *, ahead: bool = False) -> Read | None:
+        """Read a package, see `rer_numba.partial.Finder`."""
         resource = listed.resource
-        known = memory.Memory.of(resource._repository).packages.get((name, listed.version))
+        known = memory.Memory.of(resource._repository).package(name, listed.version)
         if known is not None:
+            self._read.pop((name, listed.version), None)  # of what was read ahead nothing will come
             return Read(known)
         if resource._repository.name() not in KNOWN_TYPES:
             return Read(_by_attributes(name, listed))
@@ -111,6 +110,8 @@ class RezFinder:
         static = _static(own)
         if static is not None:
             package = static.package(name, listed.version, own.filepath)
+        elif ahead and _has_to_run(own):
+            return None
         else:
             package = _loaded(name, listed._replace(resource=own))
         failed = static is None and "_data" not in vars(own) and bool(_file_of(own))
@@ -122,9 +123,9 @@ class RezFinder:
         if "_data" in vars(resource):
             return resource
         own = memory.fresh(resource)
-        if own.key == _COMBINED:
+        if own.key == COMBINED:
             for listed in self._listed[name][1] if name in self._listed else ():
-                if listed.place is resource._repository:
+                if listed.place is resource._repository and listed.family is not None:
                     vars(own)["parent"] = listed.family
         return own
 
@@ -218,12 +219,12 @@ class _Read(NamedTuple):
 
 def _state_of(resource: Any) -> tuple[object, ...]:
     """What tells that the definition of a package in folders is the same; of any other nothing tells it."""
-    return memory.file_state(_file_of(resource)) if resource.key in (_PLAIN, _COMBINED) else (object(),)
+    return memory.file_state(_file_of(resource)) if resource.key in (PLAIN, COMBINED) else (object(),)
 
 
 def _file_of(resource: Any) -> str | None:
     """The definition file of a package in folders, if there is one."""
-    found: str | None = resource.parent.filepath if resource.key == _COMBINED else getattr(resource, "filepath", None)
+    found: str | None = resource.parent.filepath if resource.key == COMBINED else getattr(resource, "filepath", None)
     return found
 
 
@@ -235,7 +236,7 @@ def version_of(resource: Any) -> str:
 
 def _static(resource: Any) -> StaticPackage | None:
     """What a plain file says; None if rez has to read it, or has read it."""
-    if resource.key != _PLAIN or "_data" in vars(resource):
+    if resource.key != PLAIN or "_data" in vars(resource):
         return None
     if resource.filepath is None or resource.file_format is not FileFormat.py:
         return None
@@ -249,11 +250,16 @@ def _static(resource: Any) -> StaticPackage | None:
     return static if static.has_timestamp or not old_release_files(resource.path) else None
 
 
+def _has_to_run(resource: Any) -> bool:
+    """Whether rez runs a file to load a package, which no solve has come to. A combined file ran to be listed."""
+    return resource.key == PLAIN and "_data" not in vars(resource) and resource.file_format is FileFormat.py
+
+
 def _loaded(name: str, listed: Listed) -> PackageData:
     """Let rez load a package whose data is what its file says."""
     resource = listed.resource
-    uri = resource.filepath if resource.key == _PLAIN else resource.uri
-    return package_of(lambda: resource, name, listed.version, uri, counts_variants=resource.key == _COMBINED)
+    uri = resource.filepath if resource.key == PLAIN else resource.uri
+    return package_of(lambda: resource, name, listed.version, uri, counts_variants=resource.key == COMBINED)
 
 
 def _by_attributes(name: str, listed: Listed) -> PackageData:
@@ -275,16 +281,19 @@ def _texts(resource: Any, key: str) -> list[str] | BrokenValue:
 
 
 def variant_handle(resource: Any, index: int | None) -> dict[str, Any]:
-    """rez's handle of a variant, as a dict. Ports: PackageResourceHelper.iter_variants (rez 3.4.0)."""
+    """rez's handle of a variant, as a dict. Ports: PackageResourceHelper.iter_variants (rez 3.4.0).
+
+    By rez's own object: if one was made of a handle whose keys stood in another order, it has that order.
+    """
     if resource._repository.name() not in KNOWN_TYPES:
         return _handle_by_rez(resource, index)
     variables = {"location": resource.location, "name": resource.name}
-    if resource.key == _COMBINED:
+    if resource.key == COMBINED:
         variables["ext"] = resource.get("ext")
-    handle = resource._repository.make_resource_handle(
+    variant = resource._repository.get_resource(
         resource.variant_key, **variables, version=resource.get("version"), index=index
     )
-    found: dict[str, Any] = handle.to_dict()
+    found: dict[str, Any] = variant.handle.to_dict()
     return found
 
 
@@ -292,12 +301,3 @@ def _handle_by_rez(resource: Any, index: int | None) -> dict[str, Any]:
     variants: Iterator[Any] = resource._repository.iter_variants(resource)
     found: dict[str, Any] = next(variant for variant in variants if variant.index == index).handle.to_dict()
     return found
-
-
-def folder_resource(place: Any, name: str, version: str, uri: str) -> Any:
-    """rez's object for a package of its folders, known by where it is defined. Nothing is looked at or loaded."""
-    path, is_combined, _ = uri.rpartition("<")
-    if is_combined and uri.endswith(f"<{version}>"):
-        extension = os.path.splitext(path)[1][1:]
-        return place.get_resource(_COMBINED, location=place.location, name=name, ext=extension, version=version)
-    return place.get_resource(_PLAIN, location=place.location, name=name, version=version)

@@ -10,6 +10,7 @@ from rer_numba import composed_file
 from rer_numba.partial import Part
 from rer_numba.rez_bridge.commands import is_command
 from rer_numba.rez_bridge.pinned import Pinned
+from rer_numba.rez_bridge.seen import Encoded
 
 if TYPE_CHECKING:
     from rer_numba.paths.settings import PathSettings
@@ -53,7 +54,7 @@ class KeptTables:
         if found is None:
             return None
         places = self._repositories
-        return Part(found.views, range(len(places)), Pinned(found.views, self._settings, places))
+        return Part(found.views, range(len(places)), Pinned(Encoded(found.views, self._settings), places))
 
     def may_keep(self, progress: int) -> bool:
         """Return whether it is time to keep tables again that have come so far."""

@@ -177,8 +177,9 @@ class TableRequirement(Requirement):
             return False
         family = tables.requirement_family[self.row]
         bit = tables.package_variant_offsets[package] - tables.family_variant_offsets[family]
-        word = tables.requirement_mask[tables.requirement_mask_offsets[self.row] + (bit >> 6)]
-        return bool(word >> (bit & 63) & 1) == self.conflict_
+        word = (bit >> 6) - tables.requirement_first_word[self.row]
+        start, end = tables.requirement_mask_offsets[self.row : self.row + 2]
+        return not (0 <= word < end - start and tables.requirement_mask[start + word] >> (bit & 63) & 1)
 
 
 def _is_plain(requirement: Requirement) -> bool:
@@ -244,6 +245,9 @@ class TableVariant(PackageVariant):
         self._name = name
         self._variant_of = variant_of
 
+    def __repr__(self) -> str:
+        return f"{PackageVariant.__name__}({self})"
+
     @cached_property
     def variant(self) -> Variant:  # rez sets it; here nobody does
         """rez's own variant, fetched now."""
@@ -283,6 +287,9 @@ class TableSlice(_PackageVariantSlice):
         super().__init__(name, entries, solver)
         self._extractable = extractable
         self._broken = broken
+
+    def __repr__(self) -> str:
+        return f"{_PackageVariantSlice.__name__}({self})"
 
     @property
     def extractable(self) -> bool:

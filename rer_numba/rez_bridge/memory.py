@@ -9,47 +9,79 @@ answers are those rez would give at this moment:
 - What a solve has touched is put where rez remembers it: lists of packages into rez's own caches, what packages say
   into a `Memory`, which goes when rez forgets. A file that cannot be loaded is not remembered: rez tries again.
 - Whatever rez remembers of its own counts more than what lies in the folders.
+- What a solve has touched by tables that were encoded before is noted there as well (`rer_numba.rez_bridge.seen`), and
+  asked for when somebody comes to the same path by other ways.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-from typing import Any
-from weakref import ref
+from typing import TYPE_CHECKING, Any
 
 from rer_numba.packages import PackageData
-from rer_numba.rez_bridge.watch import Token, token_in
+from rer_numba.rez_bridge.watch import token_in
 
-_MEMORY = "_rer_numba_memory"
-"""Attribute of a repository of rez."""
-_FAMILY = "filesystem.family"
+if TYPE_CHECKING:
+    from rer_numba.rez_bridge.seen import Seen
+
+_KEPT = "memory"
+"""Where a token keeps it."""
+PLAIN = "filesystem.package"
+COMBINED = "filesystem.package.combined"
 
 
 class Memory:
-    """What solves have touched of one repository since rez began to remember.
+    """What solves have touched of one repository since rez began to remember. It is gone as soon as rez forgets.
 
     Attributes
     ----------
     packages : dict
         (family, version as spelled) -> what the package says.
+    families : dict
+        Family -> its packages, rez.package_resources.PackageResource each. Those that rez remembers itself are missing.
+    seen : dict
+        What was touched by tables, and is in neither of these so far; by the tables and the number of the location.
     """
 
-    def __init__(self, token: ref[Token] | None) -> None:
-        self.token = token
+    def __init__(self) -> None:
         self.packages: dict[tuple[str, str], PackageData] = {}
+        self.families: dict[str, list[Any]] = {}
+        self.seen: dict[tuple[int, int], Seen] = {}
 
     @classmethod
     def of(cls, place: Any) -> Memory:
-        """That of a repository of rez; a new one when rez has forgotten."""
-        found: Memory | None = vars(place).get(_MEMORY)
-        if found is None or found.token is None or found.token() is None:
-            found = vars(place)[_MEMORY] = cls(token_in(place))
+        """That of a repository of rez; a new one when rez has forgotten, or remembers nothing."""
+        token = token_in(place)
+        alive = None if token is None else token()
+        if alive is None:
+            return cls()
+        found: Memory = alive.kept.get(_KEPT) or alive.kept.setdefault(_KEPT, cls())
+        return found
+
+    def family(self, place: Any, name: str) -> list[Any] | None:
+        """The packages of a family as a solve has seen them by tables; None if none has."""
+        found = self.families.get(name)
+        if found is None and self.seen:
+            listed = (seen.listed(place, name) for seen in list(self.seen.values()))
+            found = next((one for one in listed if one is not None), None)
+            if found is not None:
+                self.families[name] = found
+        return found
+
+    def package(self, name: str, version: str) -> PackageData | None:
+        """What a package says, as a solve has seen it; None if none has."""
+        found = self.packages.get((name, version))
+        if found is None and self.seen:
+            told = (seen.package(name, version) for seen in list(self.seen.values()))
+            found = next((one for one in told if one is not None), None)
+            if found is not None:
+                self.packages[name, version] = found
         return found
 
 
 class Listed:
-    """A family in one repository, listed without a trace in rez; by rez's own list, if it has one.
+    """A family in one repository, listed without a trace in rez; as it is remembered, if it is.
 
     Parameters
     ----------
@@ -59,7 +91,7 @@ class Listed:
     Attributes
     ----------
     family : rez.package_resources.PackageFamilyResource or None
-        With nothing loaded that rez has not. None: there is none.
+        With nothing loaded that rez has not. None: there is none, or only tables were looked at.
 
     Raises
     ------
@@ -72,11 +104,17 @@ class Listed:
         self._name = name
         self._packages: list[Any] | None = None
         self._state: tuple[object, ...] | None = None
-        if not _lists_folders(place) or remembered(place, name) is not None:
+        self.family = None
+        known = Memory.of(place).family(place, name)
+        if known is not None:
+            self._packages = known
+        elif not _lists_folders(place) or listed_by_rez(place, name) is not None:
             self.family = place.get_package_family(name)
         else:
             self._state = _family_state(place, name)
-            family = place._get_family(name)
+            # rez may remember that there is a family, and not have listed it
+            find = place.get_family if remembers(place.get_family, name) else place._get_family
+            family = find(name)
             self.family = None if family is None else fresh(family)
 
     def packages(self) -> list[Any]:
@@ -104,7 +142,7 @@ class Listed:
         if self._state is None:
             return
         family = self.place.get_family(self._name)
-        if family is not None and self._packages is not None:
+        if family is not None and self.family is not None and self._packages is not None:
             hand_over(self.family, family)
             vars(family)["iter_packages"] = lambda: iter(self._packages or ())
             try:
@@ -114,6 +152,18 @@ class Listed:
 
 
 def remembered(place: Any, name: str) -> list[Any] | None:
+    """The packages of a family as rez, or a solve by tables, has found them first; None if nobody has looked."""
+    found = Memory.of(place).family(place, name)
+    return listed_by_rez(place, name) if found is None else found
+
+
+def listed_by_folder(place: Any, name: str) -> list[Any]:
+    """The packages of a family as they lie there now, without a trace in rez. Whatever listing raises is raised."""
+    family = place._get_family(name)
+    return [] if family is None else list(fresh(family).iter_packages())
+
+
+def listed_by_rez(place: Any, name: str) -> list[Any] | None:
     """The packages of a family as rez remembers them, none if it remembers that there is none; None if it does not."""
     if not remembers(place.get_family, name):
         return None
@@ -121,6 +171,15 @@ def remembered(place: Any, name: str) -> list[Any] | None:
     if family is None:
         return []
     return list(place.get_packages(family)) if remembers(place.get_packages, (family,)) else None
+
+
+def folder_resource(place: Any, name: str, version: str, uri: str) -> Any:
+    """rez's object for a package of its folders, known by where it is defined. Nothing is looked at or loaded."""
+    path, is_combined, _ = uri.rpartition("<")
+    if is_combined and uri.endswith(f"<{version}>"):
+        extension = os.path.splitext(path)[1][1:]
+        return place.get_resource(COMBINED, location=place.location, name=name, ext=extension, version=version)
+    return place.get_resource(PLAIN, location=place.location, name=name, version=version)
 
 
 def fresh(resource: Any) -> Any:

@@ -223,15 +223,17 @@ class Reading:
         mention = work.contribution_mention[k]
         mask = self._mask(family, work.contribution_slot[k])
         first, end = columns["mention_link_offsets"][mention : mention + 2]
-        before = first - columns["mention_link_offsets"][columns["family_mention_offsets"][family]]
-        start = columns["family_link_mask_offsets"][family] + before * self._words(family)
         rows = columns["link_requirement"][first:end]
-        masks = self._masks("link_mask", start, end - first, family)
         return tuple(
             row
-            for row, having in zip(rows, masks, strict=True)
-            if mask & having and not columns["requirement_flags"][row] & CONFLICT
+            for link, row in enumerate(rows, first)
+            if mask & self._link_mask(link) and not columns["requirement_flags"][row] & CONFLICT
         )
+
+    def _link_mask(self, link: int) -> int:
+        """The variants that have the requirement of a link."""
+        start, end = self._columns["link_mask_offsets"][link : link + 2]
+        return mask_at(self._columns["link_mask"], start, end - start) << 64 * self._columns["link_first_word"][link]
 
     def _round(self, family: int) -> Iterable[int]:
         """The extractions of a family in the last round."""

@@ -28,8 +28,9 @@ from rer_numba.packages import PackageData
 from rer_numba.partial import Found, Listed
 from rer_numba.paths.settings import PathSettings
 from rer_numba.requirements import Requirement
-from rer_numba.rez_bridge.found import RezFinder, folder_resource, variant_handle
+from rer_numba.rez_bridge.found import RezFinder, variant_handle
 from rer_numba.rez_bridge.kept_tables import KeptTables
+from rer_numba.rez_bridge.memory import folder_resource
 from rer_numba.rez_bridge.published import VARIABLE, published_for
 from rer_numba.rez_bridge.watch import Watch
 from rer_numba.snapshot import Snapshot
@@ -144,10 +145,18 @@ class Site:
     # --- rez's objects
 
     def handle(self, snapshot: Snapshot, variant: int) -> dict[str, Any]:
-        """rez's resource handle of a variant, as ``variant.handle.to_dict()`` gives it."""
+        """rez's resource handle of a variant, as ``variant.handle.to_dict()`` gives it.
+
+        Asked for once: rez remembers the variants of a path as long as this site lasts. Writing a bundle changes what
+        rez has given out, so everybody has a copy.
+        """
         assert isinstance(snapshot, AssembledSnapshot)
-        package = snapshot.reader.variant_package(variant)
-        return variant_handle(self._resource(snapshot, package), snapshot.reader.variant_index(variant))
+        found = snapshot.handles.get(variant)
+        if found is None:
+            package = snapshot.reader.variant_package(variant)
+            found = variant_handle(self._resource(snapshot, package), snapshot.reader.variant_index(variant))
+            found = snapshot.handles[variant] = {**found, "variables": dict(found["variables"])}
+        return {**found, "variables": dict(found["variables"])}
 
     def package(self, snapshot: Snapshot, package: int) -> Package:
         """rez's object for a package, which has not loaded anything."""

@@ -206,7 +206,18 @@ class NativeSolve:
         self._require_times(self.solve)
         if status == state.SOLVED:
             self._rows, self.ephemerals = self.solve.variants(), self.solve.ephemerals()
-        return status, exception_of(*self.solve.error()) if status == state.ERROR else None
+        return status, self._exception() if status == state.ERROR else None
+
+    def _exception(self) -> Exception:
+        """What the solve raises. A text that prints rez's object for a package prints the one that rez has."""
+        error_type, text = self.solve.error()
+        if error_type == "PackageDefinitionFileMissing":
+            looked_at = self.solve.touched()
+            for row, error in self.snapshot.with_error((*looked_at.packages, *looked_at.hidden), error_type):
+                if error.text == text:
+                    text = f"Missing package definition file: {self.site.package(self.snapshot, row).resource!r}"
+                    break
+        return exception_of(error_type, text)
 
     def _is_replaced(self, solve: Solve) -> bool:
         """Settle what a solve has touched. If that changes the tables, begin again."""
@@ -373,3 +384,9 @@ class LatePackage(Package):
 
     def __hash__(self) -> int:
         return hash(self._become())
+
+    def __str__(self) -> str:
+        return str(self._become())
+
+    def __repr__(self) -> str:
+        return repr(self._become())

@@ -151,7 +151,9 @@ def _answer(request: Sequence[str]) -> Facts:
 
     try:
         context = ResolvedContext(list(request))
-    except Exception as error:  # noqa: BLE001 - rez's own, and whatever code in packages raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - rez's own, and whatever code in packages raises, an exit too
         failure = f"{type(error).__name__}: {error}"
         return {"status": "error", "packages": [], "failure": failure, "from_cache": False}
     return {

@@ -16,12 +16,13 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from itertools import groupby
 from random import Random
 from typing import Any
 
+from rer_numba.hearing import raised_by_handler
 from rer_numba.rez_bridge import hook
 from rer_numba.rez_bridge.stats import record_difference
 from rer_numba.tell import warn_once
@@ -49,23 +50,31 @@ class VerifyingSolver(_Theirs):  # type: ignore[misc]
         given = signature(_Theirs.__init__).bind(self, *args, **kwargs).arguments
         del given["self"]
         self._question = _Question(given)
-        try:
-            super().__init__(**{**given, **self._question.recorded()})
-        except Exception as error:
+        error = _error_of(lambda: super(VerifyingSolver, self).__init__(**{**given, **self._question.recorded()}))
+        if error is not None:
             _compare(self._question, self, error)
-            raise
+            raise error
 
     def solve(self) -> None:
         """Solve with both, and report differences. See `rez.solver.Solver.solve`."""
         if self.solve_begun:
             super().solve()  # raises
             return
-        try:
-            super().solve()
-        except Exception as error:
-            _compare(self._question, self, error)
+        error = _error_of(super().solve)
+        _compare(self._question, self, error)
+        if error is not None:
+            raise error
+
+
+def _error_of(call: Callable[[], Any]) -> Exception | None:
+    """What rez raises. Ours is asked after it has been handled, or would be told of it in all that it raises itself."""
+    try:
+        call()
+    except Exception as error:
+        if raised_by_handler(error):
             raise
-        _compare(self._question, self, None)
+        return error
+    return None
 
 
 class _Question:
@@ -166,7 +175,9 @@ def _ask(question: _Question) -> Answer:
     try:
         ours = hook.native_solver()(**question.replayed(loaded))
         ours.solve()
-    except Exception as error:  # noqa: BLE001 - as rez's may be anything, and a bug of ours too
+    except Exception as error:
+        if raised_by_handler(error):
+            raise
         return _answer(ours, error, loaded)
     return _answer(ours, None, loaded)
 

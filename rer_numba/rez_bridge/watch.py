@@ -1,7 +1,7 @@
 """Tells whether rez has forgotten what it knew of a repository, since somebody cleared its caches.
 
 A token lies in rez's own cache of families, and nothing else refers to it: it dies at the moment in which rez forgets,
-by whatever call, and however many ask.
+by whatever call, and however many ask. What else must die then is kept in it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ _TOKEN = "_rer_numba_token"
 
 
 class Token(str):
-    """A name for which no package is found, and which is equal to nothing else."""
+    """A name for which no package is found, and which is equal to nothing else.
 
-    __slots__ = ("__weakref__",)
+    Attributes
+    ----------
+    kept : dict
+        What is forgotten together with what rez knows. It must not lead back to the repository.
+    """
+
+    __slots__ = ("__weakref__", "kept")
+
+    kept: dict[str, Any]
 
     def __new__(cls) -> Token:
         """All have the same letters."""
-        return super().__new__(cls, "rer_numba_asks_whether_rez_has_forgotten")
+        token = super().__new__(cls, "rer_numba_asks_whether_rez_has_forgotten")
+        token.kept = {}
+        return token
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
