@@ -19,7 +19,8 @@ from rer_numba import forking, state
 from rer_numba.batch.blocks import ALONE, Block
 from rer_numba.clock import CLOCK
 from rer_numba.engine import NO_LIMIT, Session
-from rer_numba.errors import RerError, SolveLimitError
+from rer_numba.errors import ConfigurationError, RerError, SolveLimitError
+from rer_numba.results import SolveResult
 from rer_numba.schema import NONE
 from rer_numba.views import zeros
 
@@ -304,7 +305,10 @@ class Workers:
         limits = self._limits
         if limits is not None:
             limits = limits.begun(int(block.rows.row_ticks[row]) / CLOCK.ticks)
-        result = self._repository.solve_merged(block.merged(row), block.options, limits, self.signal)
+        try:
+            result = self._repository.solve_merged(block.merged(row), block.options, limits, self.signal)
+        except ConfigurationError as error:  # an orderer that cannot be followed for what this one comes to
+            result = SolveResult("error", failure=str(error), error_type=type(error).__name__)
         block.put(row, result, self._intern)
 
 

@@ -37,15 +37,22 @@ class CompiledListOrders:
         Of `OrderMeaning.LISTS`.
     tables, reader
         The repository; the reader says whether build_requires count.
-    """
 
-    asks = False
+    Attributes
+    ----------
+    asks : bool
+        It may raise when a solve comes to a family.
+    reads_times : bool
+        The order of a family may depend on the release times of its packages.
+    """
 
     def __init__(self, orderers: Orderers, tables: Tables | Views, reader: Reader) -> None:
         self._orderers = orderers
         self._views = views_of(tables)
         self._reader = reader
         self.reads_times = any(isinstance(order, SoftTimestampOrder) for order in orderers.leaves())
+        # what raises in a batch is solved by itself, so that the others are not lost
+        self.asks = self.reads_times
 
     def named_families(self) -> set[int] | None:
         """The families with an order of their own, when all others are tried newest first; else None."""
