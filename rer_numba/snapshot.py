@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rer_numba import state
 from rer_numba.engine import NO_LIMIT, Engine, Session
-from rer_numba.errors import RepositoryCorruptError, RerError, SolveLimitError, UnreadablePackageError
+from rer_numba.errors import (
+    ConfigurationError,
+    RepositoryCorruptError,
+    RerError,
+    SolveLimitError,
+    UnreadablePackageError,
+)
 from rer_numba.forking import cached_property
 from rer_numba.options import SolveOptions
 from rer_numba.packages import PROCESS
@@ -485,7 +491,7 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
         return SolveResult(stopped, failure=reason, **counts)
     if stopped == "failed":
         fails = solve.num_fails
-        return SolveResult("failed", failure=lambda: f"{reason}:\n{solve.failure_text(fails)}", **counts)
+        return SolveResult("failed", failure=lambda: f"{reason}:\n{_why(solve, fails)}", **counts)
     if status == state.SOLVED:
         return SolveResult(
             "solved", variants=(solve.view.reader, solve.variants()), ephemerals=solve.ephemerals(), **counts
@@ -493,9 +499,17 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
     if status == state.CYCLIC:
         return SolveResult("failed", failure=solve.explainer().cycle(), **counts)
     if status == state.FAILED:
-        return SolveResult("failed", failure=solve.failure_text, **counts)
+        return SolveResult("failed", failure=lambda: _why(solve, 1), **counts)
     kind, text = solve.error()
     return SolveResult("error", failure=text, error_type=kind, **counts)
+
+
+def _why(solve: Solve, number: int) -> str:
+    """The text of a failure; or why there is none, where describing asks an orderer for more than solving did."""
+    try:
+        return solve.failure_text(number)
+    except ConfigurationError as error:
+        return f"There is no solution; to say why would take the order of more packages: {error}"
 
 
 def _stale_path(solve: Solve, guard: StaleCheck) -> str | None:
