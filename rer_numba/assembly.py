@@ -359,8 +359,10 @@ class Assembly:
         for name, _, own in touches.by_family():
             if part.has(name):
                 versions = part.versions(name)
-                rows = (versions.get(snapshot.reader.package_version(package)) for package in own)
-                found += [row for row in rows if row is not None]
+                for package in own:
+                    row = versions.get(snapshot.reader.package_version(package))
+                    if row is not None and part.path(row) == snapshot.path_of(package):  # else another path hides it
+                        found.append(row)
         return found
 
     def _look(self, names: list[str], rows: list[tuple[Part, list[int]]]) -> bool:
