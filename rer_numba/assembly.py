@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
+_MOST_TOUCHED = 8
+"""So often tables are composed of what solves have touched; after that of all that it can reach, which ends the waves."""
 _MOST_REQUESTS = 8
 """So many requests are answered from those families alone that they can reach; after that all are composed."""
 
@@ -238,6 +240,7 @@ class Assembly:
         self.waves += 1
         self._n_requests += self._is_new_request
         self._is_new_request = False
+        self._closes = self._closes or self.waves > _MOST_TOUCHED
         tables = self.partial.tables(self._composed_roots(), closes=self._closes)
         self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
 
