@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
 _MOST_TOUCHED = 8
-"""So often tables are composed of what solves have touched; after that of all that it can reach, which ends the waves."""
+"""So often tables are composed of what solves have touched; then of all that it can reach, which ends the waves."""
 _MOST_REQUESTS = 8
 """So many requests are answered from those families alone that they can reach; after that all are composed."""
 
