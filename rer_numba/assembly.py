@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
+_MOST_TOUCHED = 8
+"""So often tables are composed of what solves have touched; then of all that it can reach, which ends the waves."""
 _MOST_REQUESTS = 8
 """So many requests are answered from those families alone that they can reach; after that all are composed."""
 
@@ -238,6 +240,7 @@ class Assembly:
         self.waves += 1
         self._n_requests += self._is_new_request
         self._is_new_request = False
+        self._closes = self._closes or self.waves > _MOST_TOUCHED
         tables = self.partial.tables(self._composed_roots(), closes=self._closes)
         self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
 
@@ -359,8 +362,10 @@ class Assembly:
         for name, _, own in touches.by_family():
             if part.has(name):
                 versions = part.versions(name)
-                rows = (versions.get(snapshot.reader.package_version(package)) for package in own)
-                found += [row for row in rows if row is not None]
+                for package in own:
+                    row = versions.get(snapshot.reader.package_version(package))
+                    if row is not None and part.path(row) == snapshot.path_of(package):  # else another path hides it
+                        found.append(row)
         return found
 
     def _look(self, names: list[str], rows: list[tuple[Part, list[int]]]) -> bool:

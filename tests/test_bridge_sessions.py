@@ -117,6 +117,15 @@ SESSIONS: dict[str, list[Action]] = {
         ("write", 1, "c", "1", ""), ("settle",), ("publish", [1]), ("resolve", [0, 1], ["a-2"], 0),
         ("write", 0, "a", "1", ""), ("resolve", [0], ["a-1"], 0), ("resolve", [0, 1], ["a-1"], 0),
     ],
+    "read ahead, and taken off its path before a solve comes to it": [
+        ("write", 0, "a", "1", "requires = ['c']\n"), ("write", 0, "a", "2", ""), ("write", 0, "c", "3", ""),
+        ("write", 1, "c", "3", "timestamp = 100\n"), ("settle",), ("publish", [1]), ("resolve", [0, 1], ["a-2"], 0),
+        ("drop", 0, "c", ""), ("resolve", [0, 1], ["c"], 0),
+    ],
+    "what another path hides is not touched": [
+        ("write", 0, "a", "1", ""), ("write", 1, "a", "1", ""), ("settle",), ("publish", [0]), ("publish", [1]),
+        ("resolve", [0, 1], ["a"], 0), ("write", 1, "a", "1", REQUIRES_B), ("resolve", [1], ["a"], 0),
+    ],
     "what is stale brings no more with it": [
         ("write", 0, "a", "1", ""), ("write", 0, "b", "1", ""), ("write", 0, "c", "1", ""), ("settle",),
         ("publish", [0]), ("resolve", [0], ["a"], 0), ("write", 0, "a", "2", ""), ("write", 0, "b", "2", ""),

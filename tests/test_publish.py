@@ -239,6 +239,7 @@ def test_killed_while_writing(call: str, new: bool, file: Path) -> None:
 import os, sys
 from rer_numba import store
 from tests.test_publish import OTHER
+store.prepare(OTHER, {})  # what it takes to check the tables is loaded
 setattr(os, sys.argv[2], lambda *arguments: os._exit(9))
 store.write(OTHER, sys.argv[1], {})
 """

@@ -89,6 +89,13 @@ class RezFinder:
             return Listing([], BrokenValue.of(error), path)
         return Listing(list(found.values()), folders=_folders([(listed, witness) for _, listed, witness in families]))
 
+    def _are_so(self, names: list[str], reads: list[_Read]) -> bool:
+        for name in names:
+            turn, listed = self._listed[name]
+            if not all(one.is_so(surely=turn == self._turn) for one in listed):
+                return False
+        return all(read.is_so(surely=read.turn == self._turn) for read in reads)
+
     def package(self, path: int, name: str, version: str, uri: str) -> Listed:
         """A package of tables, to be read anew."""
         place = dict(self.repositories)[path]
@@ -146,11 +153,9 @@ class RezFinder:
         """
         new = [name for name in names if name not in self._committed and name in self._listed]
         loaded = [(key, self._read[key]) for key in packages if key in self._read]
-        for name in new:
-            turn, listed = self._listed[name]
-            if not all(one.is_so(surely=turn == self._turn) for one in listed):
-                return False
-        if not all(read.is_so(surely=read.turn == self._turn) for _, read in loaded):
+        if not self._are_so(new, [read for _, read in loaded]):
+            self._listed.clear()
+            self._read.clear()  # also what stands for a package that another path has now
             return False
         for name in new:
             for one in self._listed[name][1]:

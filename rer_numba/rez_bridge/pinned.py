@@ -192,14 +192,16 @@ def pinned(
     """
     with _lock:
         known = _opened.get(path)
-        its = None if known is None else places(known.repository)
-        if known is not None and its is not None and not known.is_overwritten() and _is_known(known, its):
+        # a file that was cut off ends the process when it is read: that comes first
+        is_whole = known is not None and not known.is_overwritten()
+        its = places(known.repository) if known is not None and is_whole else None
+        if known is not None and its is not None and _is_known(known, its):
             return PinnedRepository(known, its)
         repository = opened()
         its = None if repository is None else places(repository)
         if repository is None or its is None:
             return None
-        if known is None or known.is_overwritten() or not known.is_what(repository):
+        if known is None or not is_whole or not known.is_what(repository):
             if known is not None:
                 known.is_retired = True
             known = _opened[path] = Opened(repository)
