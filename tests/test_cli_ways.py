@@ -129,6 +129,7 @@ OPTIONS: dict[str, Any] = {
     "error_on_missing_variant_requires": False,
     "allow_unversioned_packages": False,
     "implicit_packages": ["~lib-2"],
+    "rez_version": "3.4.0",
 }
 
 
