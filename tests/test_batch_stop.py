@@ -17,7 +17,7 @@ import pytest
 
 from rer_numba import BatchInterrupted, PackageData, Repository
 from rer_numba.environment import uses_jit
-from tests.process import PATIENCE, work_for
+from tests.process import PATIENCE, wait_until, work_for
 
 MOST_WORK = 2.0
 """Seconds of work, of two threads, until the end. The goals are 0.1 for an end, 0.05 beyond a time limit."""
@@ -180,7 +180,7 @@ def test_interrupt(long: Repository, where: str) -> None:
                 time.sleep(0.06)  # then what has been read is handed in
                 yield ["quick"]
             stop.begun.set()
-            time.sleep(PATIENCE)
+            wait_until(lambda: False, "Ctrl-C")  # one long sleep misses a signal that comes just before it
         yield from stop.requests(*[LONG] * 10)
 
     def progress(what: str, done: int, total: int) -> None:
