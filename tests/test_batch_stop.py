@@ -56,9 +56,10 @@ def test_a_time_limit_within_a_step(long: Repository, limit: float) -> None:
     assert long.solve(LONG, time_limit=limit).status == "aborted"
     assert time.monotonic() - start >= limit
     assert time.process_time() - begun < limit + MOST_WORK
+    start = time.monotonic()
     batch = long.solve_many([LONG, ["quick"], LONG], time_limit=limit, threads=1, reuse=False)
+    assert time.monotonic() - start >= 2 * limit
     assert [one.status for one in batch] == ["aborted", "solved", "aborted"]
-    assert all(one.solve_time_ms / 1000 >= limit for one in batch[::2])
     assert time.process_time() - begun < 3 * (limit + MOST_WORK)
     assert long.solve(["quick"]).status == "solved"
 
