@@ -5,7 +5,6 @@ Usage: checks_child.py <seed> <how many>. How the kernels run is said by the env
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import random
@@ -24,6 +23,7 @@ from rer_numba.checks import check, longest_of_checked
 from rer_numba.native.sources import CHECKING_SOURCES
 from rer_numba.schema import COLUMNS, Tables
 from rer_numba.views import views_of
+from tests.kernel_sets import compile_without_wrappers, signatures
 from tests.tables_factory import make_tables, random_tables, small_tables
 
 TEXTS = ("é", "中", "😀", "\udc80", "\udfff", "\U0010ffff", "a.")
@@ -86,36 +86,15 @@ def sentences(seed: int, count: int) -> list[str]:
     return found
 
 
-def compile_without_wrappers() -> None:
-    """Give only `enter` a function that Python can call: those of the others take most of the time to compile."""
-    from rer_numba import _jit
-
-    _jit._WRAPPERS.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    from rer_numba.checking import kernels
-
-    kernels.enter.targetoptions["no_cpython_wrapper"] = False  # type: ignore[attr-defined]
-
-
-def signatures() -> dict[str, int]:
-    """How many signatures each kernel was compiled for."""
-    found = {}
-    for source in CHECKING_SOURCES:
-        module = importlib.import_module("rer_numba." + source.removesuffix(".py").replace("/", "."))
-        for name, value in vars(module).items():
-            if hasattr(value, "py_func") and value.py_func.__module__ == module.__name__:
-                found[f"{module.__name__}.{name}"] = len(value.signatures)
-    return found
-
-
 def main() -> None:
     """Do what the command line says."""
     warnings.simplefilter("error", RuntimeWarning)  # numpy's word for an overflow, when kernels are not compiled
     compiles = os.environ.get("NUMBA_DISABLE_JIT") != "1"
     if compiles:
-        compile_without_wrappers()
+        compile_without_wrappers("rer_numba.checking.kernels")
     report: dict[str, Any] = {"sentences": sentences(*map(int, sys.argv[1:]))}
     if compiles:
-        report["signatures"] = signatures()
+        report["signatures"] = signatures(CHECKING_SOURCES)
     print(json.dumps(report))
 
 

@@ -6,7 +6,6 @@ Usage: compose_child.py <seeds as JSON>. How the kernels run is said by the envi
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ from rer_numba import compose_room
 from rer_numba.native.sources import COMPOSING_SOURCES
 from rer_numba.schema import COLUMNS
 from tests.compose_cases import random_parts
+from tests.kernel_sets import compile_without_wrappers, signatures
 
 
 def digest(seed: int) -> str:
@@ -36,37 +36,16 @@ def digest(seed: int) -> str:
     return found.hexdigest()
 
 
-def compile_without_wrappers() -> None:
-    """Give only `enter` a function that Python can call: those of the others take most of the time to compile."""
-    from rer_numba import _jit
-
-    _jit._WRAPPERS.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    from rer_numba.composing import kernels
-
-    kernels.enter.targetoptions["no_cpython_wrapper"] = False  # type: ignore[attr-defined]
-
-
-def signatures() -> dict[str, int]:
-    """How many signatures each kernel was compiled for."""
-    found = {}
-    for source in COMPOSING_SOURCES:
-        module = importlib.import_module("rer_numba." + source.removesuffix(".py").replace("/", "."))
-        for name, value in vars(module).items():
-            if hasattr(value, "py_func") and value.py_func.__module__ == module.__name__:
-                found[f"{module.__name__}.{name}"] = len(value.signatures)
-    return found
-
-
 def main() -> None:
     """Do what the command line says."""
     warnings.simplefilter("error", RuntimeWarning)  # numpy's word for an overflow, when kernels are not compiled
     compiles = os.environ.get("NUMBA_DISABLE_JIT") != "1"
     if compiles:
-        compile_without_wrappers()
+        compile_without_wrappers("rer_numba.composing.kernels")
     compose_room.FIRST_SLOTS = 2  # the tables grow all the time
     report: dict[str, Any] = {"digests": list(map(digest, json.loads(sys.argv[1])))}
     if compiles:
-        report["signatures"] = signatures()
+        report["signatures"] = signatures(COMPOSING_SOURCES)
     print(json.dumps(report))
 
 

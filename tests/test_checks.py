@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,7 @@ from rer_numba.promises import FACTS, REQUIRES
 from rer_numba.schema import BUILDING, COLUMNS, CONFLICT, CUT_INF, NONE, Tables
 from rer_numba.views import longest_of, views_of
 from tests.checks_child import mutated, sentences
-from tests.process import PATIENCE, ROOT
+from tests.kernel_sets import require_coverage, run_child
 from tests.tables_factory import Package, make_tables, random_tables, small_tables
 from tests.tables_walk import walk
 
@@ -274,41 +270,19 @@ def test_a_kernel_that_ends_badly_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 # ---- in all the ways the kernels can run
 
 
-def run_child(case: tuple[int, int], *before: str, **environment: str) -> dict[str, Any]:
-    """Check in a child process; `before` are arguments of the interpreter before the script."""
-    done = subprocess.run(
-        [sys.executable, *before, CHILD, *map(str, case)],
-        check=False, cwd=ROOT, env={**os.environ, "RER_NUMBA_ENGINE": "jit", **environment},
-        capture_output=True, text=True, timeout=PATIENCE,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
-
-
 def test_with_bounds_checks(tmp_path: Path) -> None:
     """Numba's own way: the same sentences, no kernel leaves an array, and each is compiled once."""
-    report = run_child(CHECKED, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
+    report = run_child(CHILD, *CHECKED, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
     assert report["sentences"] == sentences(*CHECKED)
     assert set(report["signatures"].values()) == {1}
 
 
 def test_not_compiled(tmp_path: Path) -> None:
     """As plain Python: the same sentences, no overflow, and few lines that no damage reaches."""
-    sources = ",".join(f"rer_numba/{name}" for name in CHECKING_SOURCES if name.startswith("checking/"))
-    settings = tmp_path / "settings"
-    settings.write_text(f"[run]\ninclude = {sources}\ndata_file = {tmp_path / 'data'}\n")
-    coverage = ("-m", "coverage")
-    report = run_child(UNCOMPILED, *coverage, "run", f"--rcfile={settings}", NUMBA_DISABLE_JIT="1")
-    assert report["sentences"] == sentences(*UNCOMPILED)
-    subprocess.run(
-        [sys.executable, *coverage, "json", f"--rcfile={settings}", "-o", tmp_path / "report.json"],
-        check=True, cwd=ROOT, capture_output=True,
-    )  # fmt: skip
-    files = json.loads((tmp_path / "report.json").read_text())["files"]
-    assert len(files) == len(sources.split(","))
-    covered = sum(file["summary"]["covered_lines"] for file in files.values())
-    lines = sum(file["summary"]["num_statements"] for file in files.values())
-    missing = {name: file["missing_lines"] for name, file in files.items() if file["missing_lines"]}
-    print(f"{100 * covered / lines:.1f} % of {lines} lines; missing: {missing}")
-    assert 100 * covered / lines >= MIN_COVERAGE, missing
+
+    def run(before: tuple[str, ...]) -> None:
+        report = run_child(CHILD, *UNCOMPILED, before=before, NUMBA_DISABLE_JIT="1")
+        assert report["sentences"] == sentences(*UNCOMPILED)
+
+    kernels = [name for name in CHECKING_SOURCES if name.startswith("checking/")]
+    require_coverage(kernels, MIN_COVERAGE, tmp_path, run)

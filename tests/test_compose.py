@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,6 +33,7 @@ from rer_numba.schema import COLUMNS, Tables
 from rer_numba.views import tables_of, views_of
 from tests.compose_cases import Parts, differences, expected, random_parts
 from tests.compose_child import digest
+from tests.kernel_sets import require_coverage, run_child
 from tests.process import ROOT
 from tests.product import package_data
 
@@ -220,22 +220,12 @@ def test_a_kernel_that_ends_badly_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 # ---- in all the ways they can run
 
 
-def run_child(seeds: list[int], *before: str, **environment: str) -> dict[str, Any]:
-    """Compose in a child process; `before` are arguments of the interpreter before the script."""
-    done = subprocess.run(
-        [sys.executable, *before, CHILD, json.dumps(seeds)],
-        check=False, cwd=ROOT, env={**os.environ, "RER_NUMBA_ENGINE": "jit", **environment},
-        capture_output=True, text=True, timeout=CHILD_TIMEOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
-
-
 @pytest.mark.numba_bounds
 def test_with_bounds_checks(tmp_path: Path) -> None:
     """Numba's own way: the same columns, and each kernel is compiled once."""
-    report = run_child(CHECKED, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
+    report = run_child(
+        CHILD, json.dumps(CHECKED), timeout=CHILD_TIMEOUT, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path)
+    )
     assert report["digests"] == list(map(digest, CHECKED))
     assert {name: count for name, count in report["signatures"].items() if count > 1} == {}
     used = [name for name, count in report["signatures"].items() if count]
@@ -244,23 +234,13 @@ def test_with_bounds_checks(tmp_path: Path) -> None:
 
 def test_not_compiled(tmp_path: Path) -> None:
     """As plain Python: the same columns, no overflow, and few lines that no case reaches."""
-    sources = ",".join(f"rer_numba/{name}" for name in COMPOSING_SOURCES if name.startswith("composing/"))
-    settings = tmp_path / "settings"
-    settings.write_text(f"[run]\ninclude = {sources}\ndata_file = {tmp_path / 'data'}\n")
-    coverage = ("-m", "coverage")
-    report = run_child(UNCOMPILED, *coverage, "run", f"--rcfile={settings}", NUMBA_DISABLE_JIT="1")
-    assert report["digests"] == list(map(digest, UNCOMPILED))
-    subprocess.run(
-        [sys.executable, *coverage, "json", f"--rcfile={settings}", "-o", tmp_path / "report.json"],
-        check=True, cwd=ROOT, capture_output=True,
-    )  # fmt: skip
-    files = json.loads((tmp_path / "report.json").read_text())["files"]
-    assert len(files) == len(sources.split(","))
-    covered = sum(file["summary"]["covered_lines"] for file in files.values())
-    lines = sum(file["summary"]["num_statements"] for file in files.values())
-    missing = {name: file["missing_lines"] for name, file in files.items() if file["missing_lines"]}
-    print(f"{100 * covered / lines:.1f} % of {lines} lines; missing: {missing}")
-    assert 100 * covered / lines >= MIN_COVERAGE, missing
+
+    def run(before: tuple[str, ...]) -> None:
+        report = run_child(CHILD, json.dumps(UNCOMPILED), before=before, timeout=CHILD_TIMEOUT, NUMBA_DISABLE_JIT="1")
+        assert report["digests"] == list(map(digest, UNCOMPILED))
+
+    kernels = [name for name in COMPOSING_SOURCES if name.startswith("composing/")]
+    require_coverage(kernels, MIN_COVERAGE, tmp_path, run)
 
 
 def test_every_column_is_made() -> None:
