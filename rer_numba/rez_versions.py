@@ -49,22 +49,19 @@ class Traits(NamedTuple):
         A solver that is given no orderers sorts variants by those of the configuration.
     knows_testing : bool
         A context says whether it is one for tests, and packages may ask.
-    checks_late_build_requires : bool
-        What a late function gives for build_requires is turned into requirements.
     """
 
     since: tuple[int, ...]
     orders: OrderMeaning
     configured_orders_sort_variants: bool
     knows_testing: bool
-    checks_late_build_requires: bool
 
 
 TRAITS: Final = (
-    Traits((3, 4), OrderMeaning.KEYS, True, True, True),
-    Traits((3, 2), OrderMeaning.RAISING_KEYS, True, True, False),
-    Traits((3, 1), OrderMeaning.RAISING_KEYS, True, False, False),
-    Traits((2, 114), OrderMeaning.LISTS, False, False, False),
+    Traits((3, 4), OrderMeaning.KEYS, True, True),
+    Traits((3, 2), OrderMeaning.RAISING_KEYS, True, True),
+    Traits((3, 1), OrderMeaning.RAISING_KEYS, True, False),
+    Traits((2, 114), OrderMeaning.LISTS, False, False),
 )
 """The newest first."""
 

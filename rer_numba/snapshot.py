@@ -491,7 +491,7 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
         return SolveResult(stopped, failure=reason, **counts)
     if stopped == "failed":
         fails = solve.num_fails
-        return SolveResult("failed", failure=lambda: f"{reason}:\n{_why(solve, fails)}", **counts)
+        return SolveResult("failed", failure=lambda: f"{reason}:\n{why_failed(solve, fails)}", **counts)
     if status == state.SOLVED:
         return SolveResult(
             "solved", variants=(solve.view.reader, solve.variants()), ephemerals=solve.ephemerals(), **counts
@@ -499,12 +499,12 @@ def _result(solve: Solve, stopped: str | None, reason: str) -> SolveResult:
     if status == state.CYCLIC:
         return SolveResult("failed", failure=solve.explainer().cycle(), **counts)
     if status == state.FAILED:
-        return SolveResult("failed", failure=lambda: _why(solve, 1), **counts)
+        return SolveResult("failed", failure=lambda: why_failed(solve), **counts)
     kind, text = solve.error()
     return SolveResult("error", failure=text, error_type=kind, **counts)
 
 
-def _why(solve: Solve, number: int) -> str:
+def why_failed(solve: Solve, number: int = 1) -> str:
     """The text of a failure; or why there is none, where describing asks an orderer for more than solving did."""
     try:
         return solve.failure_text(number)

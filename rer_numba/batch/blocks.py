@@ -299,13 +299,13 @@ class Block:
             from rer_numba.explain import dependency_conflict
 
             return dependency_conflict(*merged.conflict)
-        from rer_numba.snapshot import Solve, how_stopped
+        from rer_numba.snapshot import Solve, how_stopped, why_failed
 
         solve = Solve(self.view, self.view.reader.encode(merged.requirements), self.paths, self.options)
         code, fails = int(self.status[row]), int(self.num_fails[row])
         if code == state.FAIL_LIMIT:
-            return f"{how_stopped(code, fails)[1]}:\n{solve.failure_text(fails)}"
-        return _cycle(solve) if code == state.CYCLIC else solve.failure_text()
+            return f"{how_stopped(code, fails)[1]}:\n{why_failed(solve, fails)}"
+        return _cycle(solve) if code == state.CYCLIC else why_failed(solve)
 
 
 def _merge(asked: list[Any]) -> MergedRequest:
