@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
-_MOST_TOUCHED = 8
+_MOST_AHEAD = 2000
+"""So many packages of tables are composed ahead of the solves that may touch them; that many cost about two waves."""
+_MOST_WAVES = 8
 """So often tables are composed of what solves have touched; then of all that it can reach, which ends the waves."""
 _MOST_REQUESTS = 8
 """So many requests are answered from those families alone that they can reach; after that all are composed."""
@@ -73,8 +75,8 @@ class AssembledSnapshot(Snapshot):
         Whose tables they are, as they are. None: they are composed of all that `partial` knows.
     found : set of str
         Families that the finder had found by then.
-    base : AssembledSnapshot, optional
-        The snapshot of the assembly that this one adds something to, for one solve.
+    wave : int
+        How often the assembly had taken in something new by then.
 
     Attributes
     ----------
@@ -88,13 +90,13 @@ class AssembledSnapshot(Snapshot):
         partial: Partial,
         part: Part | None = None,
         found: Iterable[str] = (),
-        base: AssembledSnapshot | None = None,
+        wave: int = 0,
     ) -> None:
         super().__init__(tables)
         self.reader = Reader(self.views)
         self.partial = partial
         self.part = part
-        self.base = base or self
+        self.wave = wave
         self._found = frozenset(found)
         self._unread = unread_marks(self.views)
         self.settled_families: set[int | str] = set()
@@ -180,12 +182,10 @@ class Assembly:
 
     Attributes
     ----------
-    snapshot : AssembledSnapshot
-        What to solve from now.
     partial : Partial
         What has been read.
     waves : int
-        How often tables have been composed.
+        How often something new was taken into the tables.
     is_doubtful : bool
         What was read cannot be believed.
     """
@@ -211,6 +211,7 @@ class Assembly:
         self._is_answered = is_answered
         self._roots: dict[str, None] = {}
         self._closes = False
+        self._composed: AssembledSnapshot | None = None
         self._begin()
 
     def _doubt(self) -> None:
@@ -231,22 +232,34 @@ class Assembly:
         self._changed: set[tuple[str, str]] = set()
         self.partial = Partial(self._finder, self._locations, parts, is_answered=self._is_answered)
         self._reach = None if parts else Reach(self.partial)
-        if whole is None:
-            self._compose()
-        else:
-            self.snapshot = AssembledSnapshot(whole.views, self.partial, whole)
+        self._go_on()
+        if whole is not None:
+            self._composed = AssembledSnapshot(whole.views, self.partial, whole, wave=self.waves)
 
-    def _compose(self) -> None:
+    def _go_on(self) -> None:
+        """Have tables composed when they are next asked for."""
         self.waves += 1
         self._n_requests += self._is_new_request
         self._is_new_request = False
-        self._closes = self._closes or self.waves > _MOST_TOUCHED
-        tables = self.partial.tables(self._composed_roots(), closes=self._closes)
-        self.snapshot = AssembledSnapshot(tables, self.partial, None, self._found)
+        self._closes = self._closes or self.waves > _MOST_WAVES
+        self._composed = None
 
-    def _composed_roots(self) -> Iterable[str] | None:
-        """By reach for the first requests, however many waves each takes: no cost may grow with the site."""
-        return self._roots if self._n_requests <= _MOST_REQUESTS else None
+    @property
+    def snapshot(self) -> AssembledSnapshot:
+        """What to solve from now."""
+        with self._lock:
+            if self._composed is None:
+                self._composed = self._compose()
+            return self._composed
+
+    def _compose(self, late: Iterable[tuple[Found, PackageData]] = ()) -> AssembledSnapshot:
+        # by reach for the first requests, however many waves each takes: no cost may grow with the site
+        roots = self._roots if self._n_requests <= _MOST_REQUESTS else None
+        tables = self.partial.tables(roots, most_ahead=self._most_ahead(), late=late)
+        return AssembledSnapshot(tables, self.partial, None, self._found, self.waves)
+
+    def _most_ahead(self) -> int | None:
+        return None if self._closes else _MOST_AHEAD
 
     # --- around a solve
 
@@ -267,7 +280,7 @@ class Assembly:
                 if self._reach.begin(request):
                     self._take_in(one.name for one in request)
                     self._closes = True
-                    self._compose()
+                    self._go_on()
                 return
             names = [one.name for one in request]
             for name in names:
@@ -275,7 +288,7 @@ class Assembly:
             if any(self.snapshot.lacks(name, self._found) for name in names):
                 self._take_in(names)
                 self._closes = True  # nobody knows what the solve will touch
-                self._compose()
+                self._go_on()
 
     def snapshot_with(self, late: Iterable[tuple[Found, PackageData]], names: Iterable[str]) -> AssembledSnapshot:
         """Add what packages say in one solve, whose late functions have been called.
@@ -290,8 +303,7 @@ class Assembly:
         with self._lock:
             self._take_in(names)
             self._take_in_required(package for _, package in late)
-            tables = self.partial.tables(self._composed_roots(), closes=self._closes, late=late)
-            return AssembledSnapshot(tables, self.partial, None, self._found, self.snapshot)
+            return self._compose(late)
 
     def settle(self, snapshot: Snapshot, touched: Touched, *, is_done: bool = True, asks_process: bool = False) -> bool:
         """Look at what a solve touched.
@@ -319,7 +331,7 @@ class Assembly:
                 self.is_doubtful = False
                 self._begin()
                 return True
-            if snapshot.base is not self.snapshot:
+            if snapshot.wave != self.waves:
                 return True  # another thread has read more
             families = [one for one in touched.families if one not in snapshot.settled_families]
             packages = [one for one in (*touched.packages, *touched.hidden) if one not in snapshot.settled_packages]
@@ -336,7 +348,7 @@ class Assembly:
             is_known = not asks_process or not self._evaluate(snapshot, names, touched)
             if self._read(snapshot, packages) or is_outdated or is_short or not is_known:
                 self._take_in(names)
-                self._compose()
+                self._go_on()
                 return True
             if not self._finder.commit(names, map(snapshot.name_of, packages)):
                 self._begin()  # something that was read ahead has changed before a solve came to it
@@ -396,11 +408,13 @@ class Assembly:
 
     def _keep(self) -> None:
         """Keep what was composed for the next process, if it says anything new."""
-        if self.snapshot.part is not None or not self._keeper.may_keep(self.partial.progress):
+        is_composed = self._composed is None or self._composed.part is None
+        if not is_composed or not self._keeper.may_keep(self.partial.progress):
             return
-        views = self.snapshot.views
-        if not self.partial.lasts():
-            views = self.partial.tables(self._roots, closes=self._closes, to_keep=True)
+        if self.partial.lasts():
+            views = self.snapshot.views
+        else:
+            views = self.partial.tables(self._roots, most_ahead=self._most_ahead(), to_keep=True)
         self._keeper.keep(views, self.partial.progress)
 
     # --- reading

@@ -10,6 +10,7 @@ needs to be done; between them it makes room, since then the kernels have told h
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,8 @@ from rer_numba.views import Longest, Views
 if TYPE_CHECKING:
     from rer_numba.draft import FactsDraft
     from rer_numba.paths.source_folder import SourceFolder
+
+_ALL_AHEAD = sys.maxsize
 
 
 class DraftPart(NamedTuple):
@@ -70,6 +73,7 @@ def compose(
     *,
     families: Iterable[str] | None = None,
     closure_of: Iterable[str] | None = None,
+    most_ahead: int | None = None,
     family_errors: Mapping[str, Error] | None = None,
     unlisted_error: Error | None = None,
     listed: Iterable[str] = (),
@@ -87,6 +91,9 @@ def compose(
     closure_of : iterable of str, optional
         Take these families, and all that any of their packages require, with or without build_requires, and so on.
         With neither, everything is taken.
+    most_ahead : int, optional
+        Of what is required, take no families that would make it more packages than that, counted where it is required;
+        each family for at least `state.LEAST_AHEAD`. They are taken in the order in which they are come to.
     family_errors : mapping, optional
         What listing a family raises; counts more than what the parts say.
     unlisted_error : (str, str), optional
@@ -125,7 +132,7 @@ def compose(
     everything = families is None and closure_of is None
     composer = _Composer([_as_part(part) for part in parts or (_nothing(),)], asked, everything=everything)
     composer.note_errors()
-    composer.select(closes=closure_of is not None)
+    composer.select(most_ahead=0 if closure_of is None else _ALL_AHEAD if most_ahead is None else most_ahead)
     composer.choose()
     return composer.views()
 
@@ -223,8 +230,8 @@ class _Composer:
             self._head[state.N_ASKED_ERRORS] = len(distinct)
             self._step(state.NOTE_ERRORS)
 
-    def select(self, *, closes: bool) -> None:
-        """Find out which families are taken."""
+    def select(self, *, most_ahead: int) -> None:
+        """Find out which families are taken, at most so many packages because others require them."""
         if self._asked.unlisted and self._asked.listed:
             self._numbers(self._asked.listed)
             self._step(state.NOTE_LISTED)
@@ -235,7 +242,7 @@ class _Composer:
         if self._head[state.SELECTS_ALL]:
             self._steps(state.SELECT_ALL)
             return
-        self._head[state.CLOSES] = closes
+        self._head[state.MOST_AHEAD] = most_ahead
         self._numbers(self._asked.families)
         self._step(state.SELECT)
         self._follow()

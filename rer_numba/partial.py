@@ -467,7 +467,7 @@ class Partial:
         self,
         roots: Iterable[str] | None = None,
         *,
-        closes: bool = True,
+        most_ahead: int | None = None,
         to_keep: bool = False,
         late: Iterable[tuple[Found, PackageData]] = (),
     ) -> Views:
@@ -477,8 +477,9 @@ class Partial:
         ----------
         roots : iterable of str, optional
             Families. None: all that there are.
-        closes : bool
-            With all families that solves can reach from these, by any version. Else the others are marked as well.
+        most_ahead : int, optional
+            Of the families that solves can reach from these, by any version, as many are taken as have no more packages
+            of tables than that; the others are marked as well. None: all.
         to_keep : bool
             For another process: without what it must read for itself.
         late : iterable of (Found, PackageData)
@@ -499,10 +500,10 @@ class Partial:
                 DraftPart(self._draft, self._folders(left_out), left_out),
                 *(TablesPart(part.views, part.paths, None, part.left_out | left_out) for part in self.parts),
             ],
-            families=None if closes or roots is None else [*roots, *self.listings],
-            closure_of=roots if closes else None,
+            closure_of=None if roots is None else roots if most_ahead is None else [*roots, *self.listings],
+            most_ahead=most_ahead,
             family_errors={**self._family_errors(left_out), **dict.fromkeys(left_out, mark)},
-            unlisted_error=mark if left_out or not self._is_answered or not closes else None,
+            unlisted_error=mark if left_out or not self._is_answered or most_ahead is not None else None,
             listed=self.listings.keys() - left_out,
             locations=self._locations,
         )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rer_numba.compose import TablesPart, compose
+from rer_numba.composing.state import LEAST_AHEAD
 from rer_numba.draft import FactsDraft, Source
 from rer_numba.facts import Facts, facts_of_tables
 from rer_numba.link import link
@@ -175,6 +176,9 @@ def _options(rng: random.Random, names: list[str]) -> dict[str, Any]:
     kind = rng.choice(("all", "families", "closure_of", "closure_of"))
     if kind != "all":
         options[kind] = rng.sample(names, rng.randint(0, min(len(names), 4)))
+    if kind == "closure_of" and rng.random() < 0.4:
+        mark = MARK.error_type, MARK.text
+        return {**options, "most_ahead": rng.randint(0, 60), "unlisted_error": mark, "listed": []}
     if rng.random() < 0.3:
         errors = [("VersionError", "one"), ("ResourceError", "two")]
         options["family_errors"] = {name: rng.choice(errors) for name in rng.sample(names, 2)}
@@ -216,6 +220,37 @@ def _taken(parts: Parts) -> set[str] | None:
         return set(options["families"])
     if "closure_of" not in options:
         return None
+    return _taken_ahead(parts) if "most_ahead" in options else _closure(parts)
+
+
+def _taken_ahead(parts: Parts) -> set[str]:
+    """The names that are not marked, which must be some of the closure, and all of it if that is few enough."""
+    roots, most, closure = set(parts.options["closure_of"]), parts.options["most_ahead"], _closure(parts)
+    composed = parts.composed()
+    reader = Reader(composed)
+    errors = [None if row == NONE else reader.error(row) for row in composed.family_error]
+    marked = [error == parts.options["unlisted_error"] for error in errors]
+    taken = {name for name, mark in zip(_names(composed), marked, strict=True) if not mark} | roots
+    taken = {name for name in taken if not name.startswith(".") or name in closure}
+    assert taken <= closure
+    counts = [_counts(part) for part in parts.parts]
+    of_name = {name: [LEAST_AHEAD, *(count.get(name, 0) for count in counts)] for name in closure}
+    if sum(max(of_name[name]) for name in closure - roots) <= most:
+        assert taken == closure
+    ahead = [name for name in taken - roots if not name.startswith(".")]  # which are never marked
+    assert len(ahead) * LEAST_AHEAD <= most
+    return taken
+
+
+def _counts(part: TablesPart | FactsDraft) -> dict[str, int]:
+    """How many packages each family has in a part."""
+    tables = link([part.facts()], Sources()) if isinstance(part, FactsDraft) else tables_of(part.views)
+    return dict(zip(_names(tables), np.diff(tables.family_package_offsets).tolist(), strict=True))
+
+
+def _closure(parts: Parts) -> set[str]:
+    """All names that can be come to."""
+    options = parts.options
     found: set[str] = set()
     todo = list(options["closure_of"])
     while todo:

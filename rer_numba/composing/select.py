@@ -10,14 +10,16 @@ from rer_numba.composing.state import (
     ALL_NAMES,
     ALLOWS,
     BY_VERSION,
-    CLOSES,
     FAMILIES,
     FAMILY_BASE,
     FOLDERS,
     HAS_BUILDING,
     HAS_GIVEN,
     HAS_PLACES,
+    LEAST_AHEAD,
     LOCATIONS,
+    MOST_AHEAD,
+    N_AHEAD,
     N_ASKED,
     N_CANDIDATES,
     N_NAMES,
@@ -104,7 +106,7 @@ def follow(p, q, b, w):
             continue
         w.family_map[p.about[FAMILY_BASE] + row] = name + 1
         _take(p, w, name, row)
-        if w.head[CLOSES]:
+        if w.head[MOST_AHEAD] > 0:
             _select_mentioned(p, q, w, row)
             if p.about[HAS_BUILDING]:
                 _select_mentioned(p, b, w, row)
@@ -113,7 +115,13 @@ def follow(p, q, b, w):
 @kernel
 def _select_mentioned(p, q, w, row):
     for mention in range(q.family_mention_offsets[row], q.family_mention_offsets[row + 1]):
-        _select(w, name_of(p, w, np.int64(q.mention_family[mention])))
+        other = np.int64(q.mention_family[mention])
+        name = name_of(p, w, other)
+        count = np.int64(p.family_package_offsets[other + 1]) - p.family_package_offsets[other]
+        count = max(count, np.int64(LEAST_AHEAD))
+        if w.name_selected[name] == 0 and w.head[N_AHEAD] + count <= w.head[MOST_AHEAD]:
+            w.head[N_AHEAD] += count
+            _select(w, name)
 
 
 @kernel

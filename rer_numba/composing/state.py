@@ -31,7 +31,7 @@ from rer_numba.schema import BUILDING, COLUMNS
     NOTE_LISTED,  # the names of `asked`
     SELECT_ALL,  # part
     SELECT,  # the names of `asked`
-    FOLLOW,  # part: take the names that were selected, and select what they mention if CLOSES is set
+    FOLLOW,  # part: take the names that were selected, and select what they mention up to MOST_AHEAD
     COUNT,  # where the candidates of each name stand
     GATHER,  # part: its candidates, and the versions that decide between parts
     RANK_VERSIONS,  # those, and later all
@@ -62,7 +62,8 @@ from rer_numba.schema import BUILDING, COLUMNS
     NAME_ROOM,  # in: how many names there can be
     N_ASKED,  # in
     N_ASKED_ERRORS,  # in
-    CLOSES,  # in: families that are mentioned are selected too
+    MOST_AHEAD,  # in: so many packages may be selected since others mention their families
+    N_AHEAD,
     UNLISTED_ERROR,  # in: 0, or 1 + the error of families that are mentioned and not listed
     SELECTS_ALL,  # in: whatever a part has
     IS_BUILDING,  # in: the mentions of the second set are asked for
@@ -112,7 +113,10 @@ from rer_numba.schema import BUILDING, COLUMNS
     N_USED_SOURCE_TEXTS,
     N_SOURCE_BYTES,
     HEAD_SIZE,
-) = range(54)
+) = range(55)
+
+LEAST_AHEAD = 4
+"""So many packages a family counts for at least, of which other parts may have more than the one that mentions it."""
 
 # --- about: scalars of a part, by place
 (
