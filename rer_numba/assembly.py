@@ -44,7 +44,7 @@ _SMALL_FAMILY = 50
 """How many packages are read without a solve that needs them."""
 _MOST_AHEAD = 2000
 """So many packages of tables are composed ahead of the solves that may touch them; that many cost about two waves."""
-_MOST_WAVES = 8
+_MOST_STATES = 8
 """So often tables are composed of what solves have touched; then of all that it can reach, which ends the waves."""
 _MOST_REQUESTS = 8
 """So many requests are answered from those families alone that they can reach; after that all are composed."""
@@ -75,8 +75,8 @@ class AssembledSnapshot(Snapshot):
         Whose tables they are, as they are. None: they are composed of all that `partial` knows.
     found : set of str
         Families that the finder had found by then.
-    wave : int
-        How often the assembly had taken in something new by then.
+    state : int
+        Number of the assembly's state that they show.
 
     Attributes
     ----------
@@ -90,13 +90,13 @@ class AssembledSnapshot(Snapshot):
         partial: Partial,
         part: Part | None = None,
         found: Iterable[str] = (),
-        wave: int = 0,
+        state: int = 0,
     ) -> None:
         super().__init__(tables)
         self.reader = Reader(self.views)
         self.partial = partial
         self.part = part
-        self.wave = wave
+        self.state = state
         self._found = frozenset(found)
         self._unread = unread_marks(self.views)
         self.settled_families: set[int | str] = set()
@@ -185,7 +185,7 @@ class Assembly:
     partial : Partial
         What has been read.
     waves : int
-        How often something new was taken into the tables.
+        How often tables have been composed.
     is_doubtful : bool
         What was read cannot be believed.
     """
@@ -200,6 +200,7 @@ class Assembly:
         is_answered: bool,
     ) -> None:
         self.waves = 0
+        self._state = 0
         self._n_requests = 0
         self._is_new_request = True
         self._lock = Lock(self._doubt)
@@ -234,14 +235,12 @@ class Assembly:
         self._reach = None if parts else Reach(self.partial)
         self._go_on()
         if whole is not None:
-            self._composed = AssembledSnapshot(whole.views, self.partial, whole, wave=self.waves)
+            self._composed = AssembledSnapshot(whole.views, self.partial, whole, state=self._state)
 
     def _go_on(self) -> None:
         """Have tables composed when they are next asked for."""
-        self.waves += 1
-        self._n_requests += self._is_new_request
-        self._is_new_request = False
-        self._closes = self._closes or self.waves > _MOST_WAVES
+        self._state += 1
+        self._closes = self._closes or self._state > _MOST_STATES
         self._composed = None
 
     @property
@@ -253,10 +252,13 @@ class Assembly:
             return self._composed
 
     def _compose(self, late: Iterable[tuple[Found, PackageData]] = ()) -> AssembledSnapshot:
+        self.waves += 1
+        self._n_requests += self._is_new_request
+        self._is_new_request = False
         # by reach for the first requests, however many waves each takes: no cost may grow with the site
         roots = self._roots if self._n_requests <= _MOST_REQUESTS else None
         tables = self.partial.tables(roots, most_ahead=self._most_ahead(), late=late)
-        return AssembledSnapshot(tables, self.partial, None, self._found, self.waves)
+        return AssembledSnapshot(tables, self.partial, None, self._found, self._state)
 
     def _most_ahead(self) -> int | None:
         return None if self._closes else _MOST_AHEAD
@@ -331,7 +333,7 @@ class Assembly:
                 self.is_doubtful = False
                 self._begin()
                 return True
-            if snapshot.wave != self.waves:
+            if snapshot.state != self._state:
                 return True  # another thread has read more
             families = [one for one in touched.families if one not in snapshot.settled_families]
             packages = [one for one in (*touched.packages, *touched.hidden) if one not in snapshot.settled_packages]

@@ -174,3 +174,25 @@ def test_a_long_chain_does_not_look_at_the_site(tmp_path: Path, text: str, monke
         with rez_bridge.installed():
             assert len(answer(path, ["link0"])[1]) == 21
     assert len(composed) <= len(links) and not set().union(*composed) & {"unrelated", "more"}
+
+
+def test_what_comes_after_a_late_function_is_composed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "packages"
+    write(path, "start", "1", "@late()\ndef requires():\n    return ['chain0']\n")
+    for number in range(12):
+        write(path, f"chain{number}", "1", f"requires = ['chain{number + 1}']\n")
+    write(path, "chain12", "1")
+    let_settle(path)
+    publish([str(path)], beside(str(path)))
+    made = []
+    tables = Partial.tables
+
+    def counted(self: Partial, *arguments: Any, **options: Any) -> Any:
+        made.append(options)
+        return tables(self, *arguments, **options)
+
+    monkeypatch.setattr(Partial, "tables", counted)
+    with rez_as(PathSettings()), rez_bridge.installed():
+        status, found, _, _ = answer(path, ["start"])
+    assert (status, len(found)) == ("solved", 14)
+    assert len(made) == 1
