@@ -132,13 +132,16 @@ class AssembledSnapshot(Snapshot):
         uri = self.reader.package_uri(package, name)
         return Found(name, version, self.path_of(package), uri, (inode, mtime, size, ctime))
 
-    def with_error(self, packages: Iterable[int], error_type: str) -> list[tuple[int, BrokenValue]]:
+    def with_error(
+        self, packages: Iterable[int], error_type: str, *, building: bool = False
+    ) -> list[tuple[int, BrokenValue]]:
         """Those of some packages that raise an error of a type, in themselves or in a variant, and that error."""
         views = self.views
+        of_variants = views.building_variant_error if building and views.building_variant_error else views.variant_error
         kinds = {row for row, text in enumerate(views.error_type_text) if self.reader.text(text) == error_type}
         found = []
         for package in packages if kinds else ():
-            variants = views.variant_error[slice(*views.package_variant_offsets[package : package + 2])]
+            variants = of_variants[slice(*views.package_variant_offsets[package : package + 2])]
             errors = (views.package_error[package], views.package_timestamp_error[package], *variants)
             row = next((row for row in errors if row in kinds), None)
             if row is not None:

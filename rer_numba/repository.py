@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.forking import Lock
@@ -20,6 +20,8 @@ from rer_numba.views import views_of
 
 if TYPE_CHECKING:
     from threading import Event
+
+    from typing_extensions import Unpack  # in `typing` since Python 3.11
 
     from rer_numba.batch import SolveBatch
     from rer_numba.broken import Broken

@@ -169,8 +169,8 @@ def compare(case: Case) -> None:
                 return
             reached["solved"] += rez.status == SolverStatus.solved
             assert_same_solve(our_phases(case, rez), rez)
-        except AssertionError as error:
-            error.add_note(f"{case.origin}\n{format_case(case)}")
+        except AssertionError:
+            print(f"{case.origin}\n{format_case(case)}")
             raise
 
 

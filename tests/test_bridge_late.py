@@ -196,3 +196,22 @@ def test_what_comes_after_a_late_function_is_composed_once(tmp_path: Path, monke
         status, found, _, _ = answer(path, ["start"])
     assert (status, len(found)) == ("solved", 14)
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("variants", ["", "variants = [['base-1'], ['base-2']]\n"])
+def test_late_build_requires(tmp_path: Path, variants: str) -> None:
+    """Before rez 3.4 they stay texts, over which a solve stumbles."""
+    path = tmp_path / "packages"
+    write(path, "tool", "1", f"requires = ['lib']\n{variants}@late()\ndef build_requires():\n    return ['cmake-3']\n")
+    for name, version in (("cmake", "3"), ("cmake", "4"), ("lib", "1"), ("base", "1"), ("base", "2")):
+        write(path, name, version)
+    let_settle(path)
+    with rez_as(PathSettings()):
+        publish([str(path)], beside(str(path)))
+        for building in (False, True):
+            expected = answer(path, ["tool"], building=building)
+            forget()
+            with rez_bridge.installed():
+                assert answer(path, ["tool"], building=building) == expected
+            assert rez_bridge.stats()["native"] == (len(expected) > 1)  # not if it raises
+            forget()

@@ -149,8 +149,8 @@ def test_forged_texts(
         write(path, with_text(original.tables, pool, row, text), original.metadata, monkeypatch)
         try:
             require_answers(path, capsys)
-        except BaseException as error:
-            error.add_note(f"{text!r} in the place of {texts_of(original.tables, pool)[row]!r}")
+        except BaseException:
+            print(f"{text!r} in the place of {texts_of(original.tables, pool)[row]!r}")
             raise
 
 

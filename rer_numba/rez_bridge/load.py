@@ -26,6 +26,7 @@ from rez.plugin_managers import plugin_manager
 from rez.utils.formatting import PackageRequest
 from rez.utils.resources import ResourcePool
 from rez.utils.sourcecode import SourceCode
+from rez.version import RequirementList
 
 from rer_numba.hearing import raised_by_handler
 from rer_numba.packages import LATE, BrokenValue, PackageData
@@ -260,7 +261,7 @@ def called_package(package: Any, found: Found, *, building: bool) -> PackageData
         Whether build_requires count; they are among what each variant requires then.
     """
     variants = list(package.iter_variants())
-    values = [attempt(lambda one=one: list(map(str, one.get_requires(build_requires=building)))) for one in variants]
+    values = [attempt(_called_requires, one, building) for one in variants]
     timestamp = attempt(lambda: None if package.timestamp is None else int(package.timestamp))
     if len(variants) == 1 and variants[0].index is None:
         return PackageData.as_found(
@@ -272,3 +273,9 @@ def called_package(package: Any, found: Found, *, building: bool) -> PackageData
     return PackageData.as_found(
         found.name, found.version, requires=requires, variants=texts, timestamp=timestamp, uri=found.uri
     )
+
+
+def _called_requires(variant: Any, building: bool) -> list[str]:
+    requires = variant.get_requires(build_requires=building)
+    RequirementList(requires)  # before rez 3.4 late build_requires stay texts, which raises here, as it does in rez
+    return list(map(str, requires))

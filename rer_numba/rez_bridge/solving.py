@@ -241,7 +241,7 @@ class NativeSolve:
         touched = solve.touched()
         name_of = self.snapshot.reader.family_name
         self._touched_families = [one if isinstance(one, str) else name_of(one) for one in touched.families]
-        for row, _ in self.snapshot.with_error(touched.packages, LATE):
+        for row, _ in self.snapshot.with_error(touched.packages, LATE, building=self.options.building):
             found = self.snapshot.found(row)
             if found not in self._late:
                 self._late[found] = self._called(row, found)

@@ -10,7 +10,7 @@ STANDARD = words(
     " platform pprint random re shlex shutil socket stat string struct subprocess sys tempfile textwrap threading time"
     " traceback types typing urllib urllib.parse uuid warnings xml zipfile"
 )
-"""In every build of Python 3.11 and later, on every system."""
+"""In every build of Python 3.10 and later, on every system."""
 
 NAMES: dict[str, frozenset[str]] = {
     "collections": frozenset({"OrderedDict", "defaultdict", "deque", "namedtuple"}),
