@@ -45,14 +45,14 @@ def status(arguments: argparse.Namespace) -> int:
         "error": found.get("error"),
     }
     with facts_only():
-        facts["repositories"] = repositories()
+        facts["repositories"], facts["unused"] = repositories()
         facts["request"] = resolve(arguments.requests) if arguments.requests else None
     if arguments.json:
         print_json(facts)
     else:
         _print(facts)
     is_solved = facts["request"] is None or facts["request"]["status"] == "solved"
-    return OK if facts["hooked"] and is_solved else UNSOLVED
+    return OK if facts["hooked"] and is_solved and not facts["unused"] else UNSOLVED
 
 
 def _print(facts: dict[str, Any]) -> None:
@@ -64,6 +64,8 @@ def _print(facts: dict[str, Any]) -> None:
         ("mode", f"{facts['mode']}, by RER_NUMBA" if os.environ.get("RER_NUMBA") else facts["mode"]),
     ]
     rows += [("path" if not n else "", _repository_text(one)) for n, one in enumerate(facts["repositories"])]
+    count = len(facts["unused"])
+    rows += [(f"not used ({count})" if not n else "", _unused_text(one)) for n, one in enumerate(facts["unused"])]
     if facts["request"] is not None:
         rows += _request_rows(facts["request"])
     print_facts(output, rows)
@@ -92,6 +94,12 @@ def _repository_text(one: dict[str, Any]) -> str:
         return f"{one['path']}: not encoded, so each process reads what it needs"
     state = f"{count_families(one['changed'])} changed since" if one["changed"] else "current"
     return f"{one['path']}: {one['file']}, {state}"
+
+
+def _unused_text(one: dict[str, Any]) -> str:
+    """Where it lies, unless the reason begins with that, and why it is not used."""
+    reason: str = one["reason"]
+    return reason if reason.startswith(one["file"]) else f"{one['file']}: {reason}"
 
 
 def _request_rows(request: dict[str, Any]) -> list[tuple[str, str]]:

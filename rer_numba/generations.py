@@ -8,7 +8,9 @@ The folder
 ``current``
     A text file. The first line is the file name of the current generation, each further line the name of a superseded
     one and when that happened (seconds since 1970, UTC). It may be edited by hand, to go back to a generation that is
-    still there.
+    still there. This is the pointer of format 4; that of a later format has its number, as in ``current-5``. Each
+    format has its own current and superseded generations, and leaves those of the others alone, so that one folder
+    serves two versions of rer-numba while a studio goes from one to the other.
 ``current.lock``
     The lock of whoever makes the next generation.
 
@@ -43,17 +45,27 @@ from contextlib import suppress
 from typing import BinaryIO, NamedTuple, TypeVar
 
 from rer_numba.environment import seconds_setting
-from rer_numba.errors import RepositoryCorruptError, RepositoryFileError
+from rer_numba.errors import RepositoryCorruptError, RepositoryFileError, RepositoryVersionError
 from rer_numba.locks import Lock, remove_file, writer_lock
 from rer_numba.plain_files import NotPlainFileError, open_plain, read_handle, require_size
 from rer_numba.publish import replace_file, require_replaceable, sweep_temporary
+from rer_numba.schema import FORMAT_MAJOR
 from rer_numba.user_cache import renew_date
 
-POINTER = "current"
+_FIRST_FORMAT = 4
+
+
+def pointer_of(major: int) -> str:
+    """The name of the pointer to the generations of a format."""
+    return "current" if major == _FIRST_FORMAT else f"current-{major}"
+
+
+POINTER = pointer_of(FORMAT_MAJOR)
 SUFFIX = ".rer"
 KEEP_SECONDS = 86_400.0
 ENCODE = "make one with `rer-numba encode`"
 
+_POINTER_NAME = re.compile(r"current(?:-([1-9]\d{0,3}))?")
 _NAME = re.compile(r"[0-9a-f]{16,64}(?:[-_.][0-9a-f]{1,64})*")
 _MAX_NAME = 150
 _MAX_POINTER = 16 << 20
@@ -117,6 +129,8 @@ def current_file(folder: str | os.PathLike[str]) -> str:
     ------
     FileNotFoundError
         There is no such folder, or no generation in it.
+    RepositoryVersionError
+        All generations in it are for other versions of rer-numba.
     RepositoryCorruptError
         The pointer cannot be understood.
     OSError
@@ -124,6 +138,9 @@ def current_file(folder: str | os.PathLike[str]) -> str:
     """
     pointer = _read_pointer(folder)
     if pointer is None:
+        others = _other_formats(folder)
+        if others:
+            raise _of_other_formats(folder, others)
         problem = "has no current generation" if os.path.isdir(folder) else "no such folder of generations"
         raise FileNotFoundError(errno.ENOENT, f"{problem}: {ENCODE}", os.fspath(folder))
     return os.path.join(folder, pointer.current)
@@ -150,11 +167,29 @@ def open_current(folder: str | os.PathLike[str], opener: Callable[[str], T]) -> 
     raise _damaged(folder, f"names {os.path.basename(path)}, which is not there")
 
 
-def _read_pointer(folder: str | os.PathLike[str]) -> Pointer | None:
+def _other_formats(folder: str | os.PathLike[str]) -> dict[int, str]:
+    """The other formats that have a pointer in a folder, and its name."""
+    try:
+        found = [_POINTER_NAME.fullmatch(name) for name in os.listdir(folder)]
+    except OSError:
+        return {}
+    return {int(one[1] or _FIRST_FORMAT): one[0] for one in found if one is not None and one[0] != POINTER}
+
+
+def _of_other_formats(folder: str | os.PathLike[str], others: dict[int, str]) -> RepositoryVersionError:
+    """The error for a folder that has generations for other versions of rer-numba only."""
+    named = " and ".join(f"{major} ({name})" for major, name in sorted(others.items()))
+    problem = f"has generations of format {named} only, this rer-numba reads {FORMAT_MAJOR}"
+    encode = "encode it with this version too, into the same folder"
+    is_older = max(others) > FORMAT_MAJOR
+    return RepositoryVersionError(folder, problem, f"upgrade rer-numba, or {encode}" if is_older else encode)
+
+
+def _read_pointer(folder: str | os.PathLike[str], name: str = POINTER) -> Pointer | None:
     """What the pointer says, or None if there is none."""
     for left in range(_TRIES - 1, -1, -1):
         try:
-            return _parse(folder, *_read_file(os.path.join(folder, POINTER)))
+            return _parse(folder, *_read_file(os.path.join(folder, name)))
         except FileNotFoundError:
             return None
         except _HalfPointerError as error:
@@ -303,10 +338,23 @@ def _switch(folder: str, file_name: str, lock: Lock | None) -> None:
     except RepositoryCorruptError:
         pass  # it is about to be written anew
     now = time.time()
-    others = sorted(name for name in os.listdir(folder) if _is_generation(name) and name != file_name)
+    not_ours = _of_other_pointers(folder)
+    present = {name for name in os.listdir(folder) if _is_generation(name) and name != file_name}
+    others = sorted(present & set(known) if not_ours is None else present - not_ours)
     # a time in the future was written by a clock that was wrong
     text = Pointer(file_name, {name: min(known.get(name, now), now) for name in others}).text()
     replace_file(os.path.join(folder, POINTER), lambda file: _write_text(file, text), lock=lock)
+
+
+def _of_other_pointers(folder: str | os.PathLike[str]) -> set[str] | None:
+    """The generations of other formats; None if a pointer to them cannot be read."""
+    found: set[str] = set()
+    for name in _other_formats(folder).values():
+        pointer = _pointer_or_none(folder, name)
+        if pointer is None:
+            return None
+        found.update((pointer.current, *pointer.superseded))
+    return found
 
 
 def _write_text(file: BinaryIO, text: str) -> None:
@@ -331,24 +379,25 @@ def sweep(folder: str | os.PathLike[str], *, keep_seconds: float | None = None) 
     -------
     list of str
         The names of the generations that were removed. What cannot be removed, as an open file on Windows, is left for
-        the next time; so is everything while the pointer cannot be read.
+        the next time; so is everything while a pointer cannot be read.
     """
     sweep_temporary(os.fspath(folder), _is_ours)
     keep = keep_seconds_setting() if keep_seconds is None else keep_seconds
-    pointer = _pointer_or_none(folder)
-    if pointer is None:
+    pointer, not_ours = _pointer_or_none(folder), _of_other_pointers(folder)
+    if pointer is None or not_ours is None:
         return []
     oldest = time.time() - keep
-    return [name for name, since in pointer.superseded.items() if since <= oldest and _remove(folder, name, oldest)]
+    old = [name for name, since in pointer.superseded.items() if since <= oldest and name not in not_ours]
+    return [name for name in old if _remove(folder, name, oldest)]
 
 
 def _is_ours(name: str) -> bool:
     return name in (POINTER, f"{POINTER}.lock") or _is_generation(name)
 
 
-def _pointer_or_none(folder: str | os.PathLike[str]) -> Pointer | None:
+def _pointer_or_none(folder: str | os.PathLike[str], name: str = POINTER) -> Pointer | None:
     try:
-        return _read_pointer(folder)
+        return _read_pointer(folder, name)
     except (OSError, RepositoryCorruptError):
         return None
 

@@ -8,7 +8,7 @@ generations, separated as in PATH. What cannot be used is reported once, and its
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,9 @@ from rer_numba.tell import warn_once
 
 VARIABLE = "RER_NUMBA_REPOSITORIES"
 FOLDER = ".rer"
+
+OnUnused = Callable[[str, str], None]
+"""Called with the path of a repository that cannot be used, and why not."""
 
 
 class Published:
@@ -52,7 +55,11 @@ class Published:
         return self.repository.metadata[METADATA_CHECKSUM]
 
 
-def published_for(places: Sequence[Any], settings: PathSettings) -> list[Published]:
+def _warn(path: str, reason: str) -> None:
+    warn_once(f"rer-numba: {path} is not used: {reason}")
+
+
+def published_for(places: Sequence[Any], settings: PathSettings, on_unused: OnUnused = _warn) -> list[Published]:
     """Find the repositories that answer for some paths.
 
     Parameters
@@ -60,6 +67,8 @@ def published_for(places: Sequence[Any], settings: PathSettings) -> list[Publish
     places : sequence of rez.package_repository.PackageRepository
     settings : PathSettings
         How rez reads folders: a repository that was made otherwise is not used.
+    on_unused : callable
+        Default: a warning, once in a process.
 
     Returns
     -------
@@ -68,14 +77,14 @@ def published_for(places: Sequence[Any], settings: PathSettings) -> list[Publish
     """
     found: list[Published] = []
     taken: set[int] = set()
-    for one in sorted(_candidates(places, settings), key=lambda one: (-len(one.answers), len(one.paths))):
+    for one in sorted(_candidates(places, settings, on_unused), key=lambda one: (-len(one.answers), len(one.paths))):
         if taken.isdisjoint(one.answers):
             taken |= one.answers
             found.append(one)
     return sorted(found, key=lambda one: -len(one.repository.views.package_version_rank))
 
 
-def _candidates(places: Sequence[Any], settings: PathSettings) -> Iterator[Published]:
+def _candidates(places: Sequence[Any], settings: PathSettings, on_unused: OnUnused) -> Iterator[Published]:
     locations = [str(place.location) if place.name() == "filesystem" else None for place in places]
 
     def its_places(repository: Repository) -> list[Any] | None:
@@ -85,19 +94,26 @@ def _candidates(places: Sequence[Any], settings: PathSettings) -> Iterator[Publi
     listed = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
     beside = [os.path.join(location, FOLDER) for location in locations if location]
     for path in dict.fromkeys((*listed, *(path for path in beside if os.path.isdir(path)))):
-        known = pinned(path, its_places, lambda path=path: _opened(path))  # type: ignore[misc]
+        known = pinned(path, its_places, lambda path=path: _opened(path, on_unused))  # type: ignore[misc]
         paths = None if known is None else _paths_of(known.repository, locations)
-        if known is not None and paths is not None and _reads_alike(path, known.repository, settings):
+        if known is None or paths is None:
+            continue
+        if _reads_alike(known.repository, settings):
             yield Published(known, paths)
+        else:
+            on_unused(path, "it was encoded with other settings of rez about reading folders")
 
 
-def _opened(path: str) -> Repository | None:
+def _opened(path: str, on_unused: OnUnused) -> Repository | None:
     try:
         repository = Repository.open(path, check="frozen")
     except (OSError, RerError) as error:
-        warn_once(f"rer-numba: {path} is not used: {error}")
+        on_unused(path, str(error))
         return None
-    return repository if repository.path_settings is not None else None
+    if repository.path_settings is None:
+        on_unused(path, "it was not encoded from package folders")
+        return None
+    return repository
 
 
 def _paths_of(repository: Repository, locations: Sequence[str | None]) -> list[int] | None:
@@ -112,10 +128,7 @@ def _paths_of(repository: Repository, locations: Sequence[str | None]) -> list[i
     return found if present and present == sorted(set(present)) else None
 
 
-def _reads_alike(path: str, repository: Repository, settings: PathSettings) -> bool:
+def _reads_alike(repository: Repository, settings: PathSettings) -> bool:
     own = repository.path_settings
     assert own is not None
-    if replace(own, file_lock_dir=None) == replace(settings, file_lock_dir=None):
-        return True
-    warn_once(f"rer-numba: {path} is not used: it was encoded with other settings of rez about reading folders")
-    return False
+    return replace(own, file_lock_dir=None) == replace(settings, file_lock_dir=None)

@@ -85,7 +85,7 @@ def line_in(files: Sequence[str]) -> str | None:
 
 
 # --------------------------------------------------------------------------------------------------------- repositories
-def repositories() -> list[Facts]:
+def repositories() -> tuple[list[Facts], list[Facts]]:
     """For each of rez's package paths, in its order: the encoded repository that answers for it, and is it current.
 
     Returns
@@ -93,6 +93,8 @@ def repositories() -> list[Facts]:
     list of dict
         "path", "file" (None: it is read by each process) and "changed", the number of families that have changed
         since it was encoded.
+    list of dict
+        Repositories that cannot be used: "file", and "reason".
     """
     from rez.config import config
     from rez.package_repository import package_repository_manager
@@ -104,13 +106,16 @@ def repositories() -> list[Facts]:
     paths = list(config.packages_path)
     rows: list[Facts] = [{"path": path, "file": None, "changed": None} for path in paths]
     places = [package_repository_manager.get_repository(path) for path in paths]
-    for one in published_for(places, PathSettings.from_rez()):
+    unused: list[Facts] = []
+    for one in published_for(
+        places, PathSettings.from_rez(), lambda file, reason: unused.append({"file": file, "reason": reason})
+    ):
         settings = one.repository.path_settings
         assert settings is not None
         changed = len(Freshness(one.repository.views, settings).changed_families(RELEASE, lambda *_: None))
         for number in one.answers:
             rows[number].update(file=one.repository.file, changed=changed)
-    return rows
+    return rows, unused
 
 
 # -------------------------------------------------------------------------------------------------------------- request
