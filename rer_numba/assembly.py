@@ -237,6 +237,8 @@ class Assembly:
         self.partial = Partial(self._finder, self._locations, parts, is_answered=self._is_answered)
         self._reach = None if parts else Reach(self.partial)
         self._go_on()
+        is_one = whole is not None and (whole is self._kept_part or len(parts) == 1)
+        self._known_progress = self.partial.progress if is_one else NONE
         if whole is not None:
             self._composed = AssembledSnapshot(whole.views, self.partial, whole, state=self._state)
 
@@ -414,7 +416,8 @@ class Assembly:
     def _keep(self) -> None:
         """Keep what was composed for the next process, if it says anything new."""
         is_composed = self._composed is None or self._composed.part is None
-        if not is_composed or not self._keeper.may_keep(self.partial.progress):
+        is_new = is_composed and self.partial.progress != self._known_progress  # else one part says it all
+        if not is_new or not self._keeper.may_keep(self.partial.progress):
             return
         if self.partial.lasts():
             views = self.snapshot.views

@@ -311,7 +311,7 @@ class Partial:
     listings : dict
         Family to its listing by the finder.
     progress : int
-        Grows with everything that is listed or read.
+        Grows with everything that is listed or read, and may hold for other processes as well.
     """
 
     def __init__(
@@ -354,7 +354,8 @@ class Partial:
             if name in part.from_elsewhere:
                 more = more.union(path for path in part.paths if path != NONE)
         listing = self.listings[name] = self._finder.find(name, more)
-        self.progress += 1
+        if listing.packages or listing.error is not None or any(part.has(name) for part in self.parts[1:]):
+            self.progress += 1  # not for what is nowhere, or is known by the tables of which all else is
         self._rows[name] = {}
         self._read[name] = {}
         if listing.error is not None:
@@ -432,7 +433,6 @@ class Partial:
         if found in self._known or self._part_of(found) is None:  # then it is read by the finder, where it still is
             return None
         self._known.add(found)
-        self.progress += 1
         package = evaluate(self._locations[found.path], found.name, found.version, mark, found.uri)
         self._put(self._evaluated, package, found)
         return package

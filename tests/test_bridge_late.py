@@ -215,3 +215,22 @@ def test_late_build_requires(tmp_path: Path, variants: str) -> None:
                 assert answer(path, ["tool"], building=building) == expected
             assert rez_bridge.stats()["native"] == (len(expected) > 1)  # not if it raises
             forget()
+
+
+def test_what_only_one_process_knows_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A published file that says all the rest is enough for the next process."""
+    kept: list[int] = []
+    monkeypatch.setattr("rer_numba.rez_bridge.kept_tables.is_command", lambda: True)
+    monkeypatch.setattr("rer_numba.rez_bridge.kept_tables.composed_file.write", lambda *_: kept.append(1))
+    path = tmp_path / "packages"
+    write(path, "asks", "1", "import os\nrequires = ['lib-' + os.environ.get('RER_TEST_SHOW', '1')]\n")
+    for name in ("lib", "other"):
+        write(path, name, "1")
+    let_settle(path)
+    with rez_as(PathSettings()), rez_bridge.installed():
+        publish([str(path)], beside(str(path)))
+        assert answer(path, ["asks", "other"])[0] == "solved" and kept == []
+        write(path, "other", "2")  # a release is worth keeping
+        let_settle(path)
+        forget()
+        assert answer(path, ["asks", "other"])[1] == ["lib-1[]", "asks-1[]", "other-2[]"] and kept == [1]
