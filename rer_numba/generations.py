@@ -62,6 +62,8 @@ def pointer_of(major: int) -> str:
 
 POINTER = pointer_of(FORMAT_MAJOR)
 SUFFIX = ".rer"
+BESIDE = ".rer"
+"""The folder of generations beside the packages of a path, which is no family to rez."""
 KEEP_SECONDS = 86_400.0
 ENCODE = "make one with `rer-numba encode`"
 
@@ -142,7 +144,9 @@ def current_file(folder: str | os.PathLike[str]) -> str:
         if others:
             raise _of_other_formats(folder, others)
         problem = "has no current generation" if os.path.isdir(folder) else "no such folder of generations"
-        raise FileNotFoundError(errno.ENOENT, f"{problem}: {ENCODE}", os.fspath(folder))
+        beside = os.path.join(folder, BESIDE)
+        remedy = f"did you mean {beside}?" if _pointer_or_none(beside) else ENCODE
+        raise FileNotFoundError(errno.ENOENT, f"{problem}: {remedy}", os.fspath(folder))
     return os.path.join(folder, pointer.current)
 
 

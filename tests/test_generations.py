@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -197,6 +198,9 @@ def test_nothing_to_open(tmp_path: Path, folder: str) -> None:
             with pytest.raises(FileNotFoundError, match=f"{problem}: make one with `rer-numba encode`") as caught:
                 call(path)
             assert caught.value.filename == path
+    publish(f"{tmp_path / '.rer'}{os.sep}", 0)
+    with pytest.raises(FileNotFoundError, match=rf"did you mean {re.escape(str(tmp_path))}.*\.rer\?"):
+        current_file(tmp_path)
 
 
 @pytest.mark.parametrize(

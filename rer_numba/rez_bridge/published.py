@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from rer_numba.errors import RerError
+from rer_numba.generations import BESIDE
 from rer_numba.paths.freshness import source_texts
 from rer_numba.paths.settings import PathSettings
 from rer_numba.repository import Repository
@@ -22,7 +23,6 @@ from rer_numba.store import METADATA_CHECKSUM
 from rer_numba.tell import warn_once
 
 VARIABLE = "RER_NUMBA_REPOSITORIES"
-FOLDER = ".rer"
 
 OnUnused = Callable[[str, str], None]
 """Called with the path of a repository that cannot be used, and why not."""
@@ -92,7 +92,7 @@ def _candidates(places: Sequence[Any], settings: PathSettings, on_unused: OnUnus
         return None if paths is None else [None if path == NONE else places[path] for path in paths]
 
     listed = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
-    beside = [os.path.join(location, FOLDER) for location in locations if location]
+    beside = [os.path.join(location, BESIDE) for location in locations if location]
     for path in dict.fromkeys((*listed, *(path for path in beside if os.path.isdir(path)))):
         known = pinned(path, its_places, lambda path=path: _opened(path, on_unused))  # type: ignore[misc]
         paths = None if known is None else _paths_of(known.repository, locations)
