@@ -127,7 +127,7 @@ class RepositoryVersionError(RepositoryFileError):
 
 
 class NeedsRezError(RerError):
-    """Only rez could say what a package file means, and rez is not installed.
+    """Only rez could say what a package file means, and rez is not installed, or too old.
 
     Parameters
     ----------
@@ -135,14 +135,17 @@ class NeedsRezError(RerError):
         The file.
     reason : str
         Why it could not be read without rez.
+    remedy : str
+        What to do; default: install rez.
     """
 
     remedy = "install rez with: pip install 'rer-numba[rez]'"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
+    def __init__(self, path: str, reason: str, remedy: str = remedy) -> None:
+        super().__init__(path, reason, remedy)
         self.path = path
         self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}, so only rez can read it; {self.remedy}, and encode again"

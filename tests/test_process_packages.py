@@ -17,6 +17,7 @@ from rer_numba.packages import PROCESS, BrokenValue, PackageData
 from rer_numba.paths import read
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.static_package import RAISES, NotPlainError
+from rer_numba.rez_bridge import presence
 from tests.process import run_python
 
 pytest.importorskip("rez")
@@ -172,7 +173,7 @@ def test_without_rez(site: Path) -> None:
     )
     assert "pip install 'rer-numba[rez]'" in done.stdout
     mark = BrokenValue(PROCESS, "show-1 reads os.environ")
-    with patch.object(process_packages, "find_spec", lambda name: None):
+    with patch.object(presence, "find_spec", lambda name: None):
         found = process_packages.evaluate(str(site), "show", "1", mark, None)
         family = process_packages.evaluate_family(str(site), "show", mark, PathSettings())
     assert found.found.requires == family and isinstance(family, BrokenValue)

@@ -473,10 +473,10 @@ def test_late_options_reach_rez(late: Studio) -> None:
 
 
 def test_late_without_rez(late: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rer_numba import late as module
+    from rer_numba.rez_bridge import presence
 
     repository = Repository.from_paths([late.path])
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr(presence, "find_spec", lambda _: None)
     result = repository.solve(["app"])
     assert (result.status, result.error_type) == ("error", "NeedsRezError")
     assert "pip install 'rer-numba[rez]'" in str(result.failure_description)
