@@ -31,6 +31,26 @@ class ConfigurationError(RezError):
     """A setting has a value that cannot be used."""
 
 
+class UncertainOrderError(ConfigurationError):
+    """The order that an orderer gives a family depends on which versions are left, as it may up to rez 3.0.
+
+    Parameters
+    ----------
+    order : str
+        The orderer.
+    family : str
+        Name of the family.
+    """
+
+    def __init__(self, order: str, family: str) -> None:
+        super().__init__(
+            f"package orderer: up to rez 3.0 the order that {order} gives {family} depends on which versions are left, "
+            "which only rez itself can follow: solve with that rez"
+        )
+        self.args = order, family  # for pickle
+        self.family = family
+
+
 class ResolveError(RezError):
     """A solve cannot go on, for example because a package contradicts its own requirements."""
 

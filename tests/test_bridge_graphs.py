@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import rez
 from rez.exceptions import RezError
 from rez.package_order import PackageOrderList
 from rez.solver import Solver, SolverStatus, _Printer, _ResolvePhase
@@ -109,7 +110,7 @@ def rez_solver(case: Case, steps: int | None = None, **more: Any) -> Iterator[So
 
 def our_phases(case: Case, solver: Any, steps: int | None = None, **more: Any) -> Phases:
     """Our phases of the same, for rez's solver to stand in as what they belong to."""
-    options = SolveOptions().with_overrides(case.options).checked()
+    options = SolveOptions().with_overrides({**case.options, "rez_version": rez.__version__}).checked()
     request = parse_requests(as_requests(case.requests), options.implicit_packages)
     solve = repository_of(case.packages)._snapshot.begin(request, options, ["nowhere"])
     if steps is None:

@@ -19,6 +19,7 @@ from tests.rez_folders import rez_as
 
 pytest.importorskip("rez")
 
+import rez
 from rez.config import config
 from rez.package_filter import PackageFilterList
 from rez.package_order import PackageOrderList, from_pod
@@ -142,7 +143,7 @@ def test_random_sites(tmp_path: Path, first: int) -> None:
         rng = random.Random(seed)
         root = tmp_path / str(seed)
         repository = site_of(root, rng)
-        options = rng.choice(OPTIONS)
+        options = {**rng.choice(OPTIONS), "rez_version": rez.__version__}
         package_repository_manager.clear_caches()
         batch = list(repository.solve_many(REQUESTS, **options))
         for number, requests in enumerate(REQUESTS):

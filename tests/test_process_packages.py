@@ -22,6 +22,7 @@ from tests.process import run_python
 
 pytest.importorskip("rez")
 
+import rez
 from rez.package_repository import package_repository_manager
 from rez.resolved_context import ResolvedContext
 
@@ -306,7 +307,8 @@ def test_random_sites(tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("SHOW_LIB", rng.choice("123"))
         requests = [rng.sample(["aa", "bb", "cc-1", "dd-2", "!aa-2", "bb<3"], rng.randrange(1, 4)) for _ in range(6)]
         orderer = {"type": "soft_timestamp", "timestamp": rng.randrange(1, 6) * 100, "rank": 0}
-        for options in ({}, {"timestamp": 300}, {"building": True}, {"package_orderers": [orderer]}):
+        orders = {"package_orderers": [orderer], "rez_version": rez.__version__}
+        for options in ({}, {"timestamp": 300}, {"building": True}, orders):
             if "package_orderers" in options:
                 monkeypatch.setattr("rez.config.config.packages_path", [str(root)])
             package_repository_manager.clear_caches()

@@ -294,7 +294,7 @@ def test_what_depends_on_what_is_left_is_an_error_that_says_so() -> None:
     assert repository.solve(["b"], **options).status == "solved"
     batch = repository.solve_many([["b"], ["a"], ["b"]], **options)
     assert [one.status for one in batch] == ["solved", "error", "solved"]
-    assert batch[1].error_type == "ConfigurationError"
+    assert batch[1].error_type == "UncertainOrderError"
 
 
 # ---------------------------------------------------------------------------------------------------------- behind rez
