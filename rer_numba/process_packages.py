@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rer_numba.paths.settings import PathSettings
     from rer_numba.snapshot import Solve
 
+
 def evaluate(location: str, name: str, version: str, mark: BrokenValue, uri: str | None) -> PackageData:
     """Evaluate a package in this process.
 

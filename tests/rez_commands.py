@@ -22,6 +22,9 @@ REZ = Path(rez.__file__).resolve().parents[1]
 IS_INSTALLED = Path(sysconfig.get_path("purelib")).resolve() == REZ
 """It is that of this Python, and not one that PYTHONPATH leads to: see ``.ci/under_rez``."""
 
+PYTHON_PATH = os.pathsep.join([str(ROOT)] if IS_INSTALLED else [str(REZ), str(ROOT)])
+"""PYTHONPATH of children that are to find this source tree and this rez."""
+
 HOOK = "import rer_numba.rez_bridge.auto"
 """The line that README and docs tell a studio to add."""
 

@@ -156,14 +156,16 @@ def test_random_sites(tmp_path: Path, first: int) -> None:
     assert n_late > 10
 
 
+@pytest.mark.each_rez
 def test_the_context_is_that_of_rez(tmp_path: Path) -> None:
     """Attribute by attribute, as rez has them while it solves."""
     given = ["app-1", "wish<3", "wish-2", "!lib-2", ".feat-1"]
+    order = {"type": "sorted", "descending": False, "packages": ["app"]}
     options = SolveOptions(
         timestamp=250,
         building=True,
         package_filter=[{"excludes": ["lib-3"]}],
-        package_orderers=[{"type": "sorted", "descending": False, "packages": ["app"]}],
+        package_orderers=[order],
     ).checked()
     paths = [str(tmp_path), str(tmp_path / "other"), str(tmp_path)]
     ours = vars(unsolved_context(parse_requests(given), options, paths))
@@ -175,7 +177,7 @@ def test_the_context_is_that_of_rez(tmp_path: Path) -> None:
             building=True,
             add_implicit_packages=False,
             package_filter=PackageFilterList.from_pod([{"excludes": ["lib-3"]}]),
-            package_orderers=[from_pod({"type": "sorted", "descending": False, "packages": ["app"]})],
+            package_orderers=PackageOrderList([from_pod(order)]),
         )
     )
     assert ours.keys() == theirs.keys()
@@ -186,6 +188,7 @@ def test_the_context_is_that_of_rez(tmp_path: Path) -> None:
     assert list(map(type, ours["_package_requests"])) == list(map(type, theirs["_package_requests"]))
 
 
+@pytest.mark.each_rez
 def test_command_line(tmp_path: Path) -> None:
     add(tmp_path, "sw/lib/1/package.py", "")
     add(tmp_path, "sw/lib/2/package.py", "")

@@ -1,6 +1,6 @@
 """`rez-env`, hooked and not, with the rez at hand: orderers, filters, times; published by one rez, solved by another.
 
-``pytest tests/test_rez_commands_versions.py --other-rez FOLDER`` publishes with the rez that lies in FOLDER, where
+``pytest tests/test_rez_commands_versions.py --other-rez=FOLDER`` publishes with the rez that lies in FOLDER, where
 ``pip install --no-deps --target FOLDER rez==3.0.0`` has put it, and solves with the one that is imported here; and the
 other way round. Without the option these tests are skipped. ``.ci/under_rez`` gives it, for each rez that we know.
 """
