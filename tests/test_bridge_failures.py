@@ -19,6 +19,7 @@ from rer_numba.rez_bridge.modes import FallbackError
 from rer_numba.rez_bridge.solver import Solver
 from rer_numba.rez_bridge.stats import stats
 from tests.case import Case, Package
+from tests.order_cases import makes_keys
 from tests.test_bridge_solver import _Fresh, answers_of, can_reset, fallback_reasons, looked_at, world
 from tests.test_stepping import BACKTRACKING
 
@@ -252,6 +253,7 @@ class Picky(PackageOrder):  # type: ignore[misc]
         return {"unknown": self.unknown}
 
 
+@makes_keys
 @pytest.mark.parametrize("unknown", ["lib", "aside"])
 def test_what_an_orderer_raises(unknown: str) -> None:
     """It is only asked about families that rez asks it about."""

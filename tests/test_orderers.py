@@ -246,7 +246,8 @@ def test_pods_are_read_and_written_as_rez_does() -> None:
         for given in (pods, theirs, list(theirs)):
             ours = as_package_orderers(given, rez.__version__)
             assert ours is not None
-            assert ours.to_pod() == theirs.to_pod()
+            if MEANING is not OrderMeaning.LISTS:  # up to rez 3.0 its orderers know of no packages
+                assert ours.to_pod() == theirs.to_pod()
             again = as_package_orderers(json.loads(json.dumps(ours.to_pod())), rez.__version__)
             assert again == ours and again.key() == ours.key() and hash(again) == hash(ours)
             assert pickle.loads(pickle.dumps(ours)) == ours
@@ -355,7 +356,8 @@ def test_bad_objects() -> None:
         PerFamilyOrder({"ape": "nothing"})
     with pytest.raises(ConfigurationError, match="OddFirst"):
         Orderers([CustomOrder(OddFirst())]).to_pod()
-    assert CustomOrder(ByMinor()).to_pod() == {"type": "by_minor", "packages": ["*"]}
+    if MEANING is not OrderMeaning.LISTS:  # up to rez 3.0 its classes know of no packages
+        assert CustomOrder(ByMinor()).to_pod() == {"type": "by_minor", "packages": ["*"]}
 
 
 def test_bad_version_text_is_rez_error() -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from rez.package_order import PackageOrder
 from rez.solver import Solver as RezSolver
+from rez.version._version import _ReversedComparable
 
 from rer_numba.orderers import OrderMeaning
 from rer_numba.rez_bridge.loaded import loaded_traits
@@ -71,6 +74,44 @@ def test_random_cases(kind: str, seeds: range, tally: Tally) -> None:
     assert solved > len(seeds) / 3 and left_out <= max(1, 0.02 * len(seeds))
     assert set(reasons) <= (left_to_rez() if kind == "with options" else set())
     assert reasons[UNCERTAIN] <= 0.05 * len(seeds)
+
+
+class Backwards(PackageOrder):  # type: ignore[misc]
+    """A studio's own class, for every rez: the oldest first."""
+
+    name = "backwards"
+
+    def reorder(self, iterable: Any, key: Any = None) -> Any:
+        """Up to rez 3.0."""
+        return sorted(iterable, key=lambda one: (key(one) if key else one).version)
+
+    def sort_key_implementation(self, package_name: str, version: Any) -> Any:
+        """Since rez 3.1."""
+        return _ReversedComparable(version)
+
+    def __str__(self) -> str:
+        return "backwards"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Backwards)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_pod(self) -> dict[str, Any]:
+        return {}
+
+
+def test_own_orderers(tally: Tally) -> None:
+    """Asked for keys, or left to the rez that asks it for lists."""
+    reset()
+    for case in map(random_case, range(40)):
+        expected, found = both(replace(case, options={**case.options, "package_orderers": [Backwards()]}))
+        assert found == expected, case.origin
+    counts = stats()
+    assert all("only rez can ask it" in reason for reason in counts["reasons"]), counts
+    traits = loaded_traits()
+    assert traits is not None and (counts["native"] == 0) == (traits.orders is OrderMeaning.LISTS), counts
+    tally.add("orderers of one's own", counts["native"], counts["reasons"])
 
 
 def left_to_rez() -> set[str]:
