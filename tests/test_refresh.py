@@ -458,6 +458,7 @@ def test_rez_fails_what_is_late(late: Studio) -> None:
 
 
 def test_late_options_reach_rez(late: Studio) -> None:
+    rez_version = pytest.importorskip("rez").__version__
     repository = Repository.from_paths([late.path])
     options = {
         "package_filter": [{"excludes": ["lib-1"]}],
@@ -465,6 +466,7 @@ def test_late_options_reach_rez(late: Studio) -> None:
         "timestamp": 2_000_000_000,
         "building": True,
         "implicit_packages": ["~other-2"],
+        "rez_version": rez_version,
     }
     result = repository.solve(["app-2"], **options)
     assert (result.status, result.error_type, bool(result.fallback_reason)) == ("error", "PackageNotFoundError", True)

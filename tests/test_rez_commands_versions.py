@@ -145,6 +145,7 @@ FILES = {
     "testy/1/package.py": (
         "name = 'testy'\nversion = '1'\n@early()\ndef requires():\n    return ['base-2'] if testing else ['base-1']\n"
     ),
+    "noted/1/package.py": "name = 'noted'\nversion = '1'\ndef helper(x: undefined):\n    pass\n",
     "late_build/1/package.py": (
         "name = 'late_build'\nversion = '1'\n@late()\ndef build_requires():\n    return ['base-1']\n"
     ),
@@ -160,9 +161,10 @@ WANTED = {
     "combined": "both-1 yam",
     "asks its process": "own lib",
     "asks whether it is tested": "testy",  # which rez knows since 3.2
+    "asks an annotation": "noted",  # which rez does before 3.4
     "late build_requires": "late_build -b",  # which raise before rez 3.4
 }  # fmt: skip
-MAY_RAISE = {"asks whether it is tested", "late build_requires"}
+MAY_RAISE = {"asks whether it is tested", "asks an annotation", "late build_requires"}
 CASES_OF_TWO = [("solved here", case) for case in WANTED] + [
     ("solved there", case) for case in WANTED if case in ("of two paths", "fails") or case not in REQUESTS
 ]

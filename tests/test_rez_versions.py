@@ -311,8 +311,8 @@ def test_an_unknown_rez_solves_alone(monkeypatch: pytest.MonkeyPatch, caplog: py
     monkeypatch.setattr(rez, "__version__", "3.99.0")
     monkeypatch.setattr(rez, "__file__", os.path.join(os.path.dirname(sys.executable), "none", "__init__.py"))
     told: list[str] = []
-    monkeypatch.setattr(tell, "warn_once", told.append)
-    monkeypatch.setattr(hook, "warn_once", told.append)
+    for module in (tell, hook):
+        monkeypatch.setattr(module, "warn_once", lambda text, about=None: told.append(text))
     traits_of.cache_clear()
     assert not hook.install() and not hook.is_hooked()
     assert len(told) == 1 and told[0].startswith("rez 3.99.0 is not one of 2.114 to 3.4.0")
