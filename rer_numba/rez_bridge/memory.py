@@ -216,7 +216,7 @@ def remembers(cache: Any, key: object) -> bool:
 
 
 def answers_in(cache: Any) -> list[dict[Any, Any]]:
-    """What an `lru_cache` holds: Python's, or that of rez up to 3.1, which is a function with its answers around it."""
+    """What an `lru_cache` holds: Python's, or that of rez up to 3.0, which is a function with its answers around it."""
     if isinstance(cache, FunctionType):
         held = [cell.cell_contents for cell in cache.__closure__ or ()]
     else:

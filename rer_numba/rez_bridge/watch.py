@@ -60,7 +60,7 @@ class Watch:
 
 
 def is_cache(lookup: Any) -> bool:
-    """Tell whether a function remembers its answers: by Python's `lru_cache`, or by that which rez had up to 3.1."""
+    """Tell whether a function remembers its answers: by Python's `lru_cache`, or by that which rez had up to 3.0."""
     return hasattr(lookup, "cache_clear")
 
 
