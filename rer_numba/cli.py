@@ -21,7 +21,7 @@ from typing import Any
 from rer_numba.cli_parser import make_parser, parse
 from rer_numba.environment import flag
 from rer_numba.errors import RerError, RezError, VersionError
-from rer_numba.tell import say
+from rer_numba.tell import UNKNOWN_REZ, leave_out, say
 
 OK, UNSOLVED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Default: the arguments of the process.
     """
     _replace_closed_streams()
+    leave_out(UNKNOWN_REZ)  # rez may be hooked here as everywhere; commands themselves say where it matters
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show

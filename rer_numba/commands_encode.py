@@ -72,12 +72,24 @@ def encode(arguments: argparse.Namespace) -> int:
     else:
         _print_encoded(facts, arguments.output)
         print_process_parts(make_output(), asking, _SHOWN_PARTS)
+    if facts["families_for_rez"]:
+        _warn_of_old_rez()
     if repository.options.package_filter:
         from rer_numba.filters.notes import on_rules
 
         for note in on_rules(repository.views, repository.options):
             warn(note)
     return UNSOLVED if arguments.strict and facts["broken"] else OK
+
+
+def _warn_of_old_rez() -> None:
+    from importlib.util import find_spec
+
+    from rer_numba.rez_bridge.presence import remedy
+
+    problem = remedy()
+    if problem is not None and find_spec("rez"):
+        warn(f"{problem}; until then files that only rez can read are broken packages, and rez solves alone")
 
 
 def _take_paths_of_rez(arguments: argparse.Namespace) -> None:

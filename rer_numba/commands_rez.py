@@ -9,7 +9,7 @@ from typing import Any
 
 from rer_numba.cli import BAD_INPUT, OK, UNSOLVED, complain
 from rer_numba.commands import count_families, counted, facts_only, print_facts, print_json
-from rer_numba.rez_versions import traits_of
+from rer_numba.rez_versions import traits_of, unsupported
 from rer_numba.tables_text import PlainOutput
 
 HOOK = "import rer_numba.rez_bridge.auto"
@@ -82,7 +82,7 @@ def _hooked_text(facts: dict[str, Any]) -> str:
     if facts["mode"] == "off":
         return "no: RER_NUMBA=off"
     if not facts["supported"]:
-        return "no: this version of rez is not supported"
+        return f"no: {unsupported(facts['rez'] or '')}; until then rez solves alone"
     return (
         f"no: no configuration file has the line {HOOK}; add it to the file that REZ_CONFIG_FILE points to, "
         "between try: and except Exception: pass"
@@ -104,7 +104,8 @@ def _unused_text(one: dict[str, Any]) -> str:
 
 def _request_rows(request: dict[str, Any]) -> list[tuple[str, str]]:
     reasons = "; ".join(f"{reason} ({count})" for reason, count in request["reasons"].items())
-    by = f"rez, because {reasons}" if request["fallback"] else "rer-numba" if request["native"] else "nobody"
+    by = "nobody" if request["hooked"] else "rez alone"
+    by = f"rez, because {reasons}" if request["fallback"] else "rer-numba" if request["native"] else by
     by = "rez's resolve cache" if request["from_cache"] else by
     took = f"{request['seconds'] * 1000:.0f} ms, {request['seconds_again'] * 1000:.0f} ms when asked again"
     said = request["failure"].splitlines() or [counted(len(request["packages"]), "package")]

@@ -31,6 +31,26 @@ class ConfigurationError(RezError):
     """A setting has a value that cannot be used."""
 
 
+class UncertainOrderError(ConfigurationError):
+    """The order that an orderer gives a family depends on which versions are left, as it may up to rez 3.0.
+
+    Parameters
+    ----------
+    order : str
+        The orderer.
+    family : str
+        Name of the family.
+    """
+
+    def __init__(self, order: str, family: str) -> None:
+        super().__init__(
+            f"package orderer: up to rez 3.0 the order that {order} gives {family} depends on which versions are left, "
+            "which only rez itself can follow: solve with that rez"
+        )
+        self.args = order, family  # for pickle
+        self.family = family
+
+
 class ResolveError(RezError):
     """A solve cannot go on, for example because a package contradicts its own requirements."""
 
@@ -127,7 +147,7 @@ class RepositoryVersionError(RepositoryFileError):
 
 
 class NeedsRezError(RerError):
-    """Only rez could say what a package file means, and rez is not installed.
+    """Only rez could say what a package file means, and rez is not installed, or too old.
 
     Parameters
     ----------
@@ -135,14 +155,17 @@ class NeedsRezError(RerError):
         The file.
     reason : str
         Why it could not be read without rez.
+    remedy : str
+        What to do; default: install rez.
     """
 
     remedy = "install rez with: pip install 'rer-numba[rez]'"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
+    def __init__(self, path: str, reason: str, remedy: str = remedy) -> None:
+        super().__init__(path, reason, remedy)
         self.path = path
         self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}, so only rez can read it; {self.remedy}, and encode again"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rer_numba.errors import NeedsRezError
 from rer_numba.forking import Lock
 from rer_numba.results import SolveResult
+from rer_numba.rez_bridge import presence
 
 if TYPE_CHECKING:
     from rer_numba.options import SolveOptions
@@ -49,8 +49,9 @@ def solve_with_rez(
     SolveResult
         rez's answer, with `reason` as its `fallback_reason`; without rez an error that says what is needed.
     """
-    if not find_spec("rez"):
-        return SolveResult("error", failure=f"{reason}; {NeedsRezError.remedy}", error_type=NeedsRezError.__name__)
+    remedy = presence.remedy()
+    if remedy is not None:
+        return SolveResult("error", failure=f"{reason}; {remedy}", error_type=NeedsRezError.__name__)
     from rer_numba.rez_bridge.fallback import solve
 
     with _one_at_a_time:

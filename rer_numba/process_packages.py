@@ -7,18 +7,15 @@ solves, and kept as long as rez itself keeps it.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rer_numba.errors import NeedsRezError
 from rer_numba.packages import BrokenValue, PackageData
+from rer_numba.rez_bridge import presence
 
 if TYPE_CHECKING:
     from rer_numba.paths.settings import PathSettings
     from rer_numba.snapshot import Solve
-
-REMEDY = f"only rez can do that: {NeedsRezError.remedy}"
-"""What to do where rez is not installed, in words that follow the text of a mark."""
 
 
 def evaluate(location: str, name: str, version: str, mark: BrokenValue, uri: str | None) -> PackageData:
@@ -39,10 +36,11 @@ def evaluate(location: str, name: str, version: str, mark: BrokenValue, uri: str
     -------
     PackageData
         What rez finds. What cannot be read is in it as `BrokenValue`, with the class and text of what rez raises; of
-        all attributes, where rez is not installed.
+        all attributes, where rez is not installed, or too old.
     """
-    if not find_spec("rez"):
-        return PackageData.unreadable(name, version, _without_rez(mark), uri)
+    remedy = presence.remedy()
+    if remedy is not None:
+        return PackageData.unreadable(name, version, _without_rez(mark, remedy), uri)
     from rer_numba.rez_bridge.evaluation import evaluated
 
     return evaluated(location, name, version, uri)
@@ -65,8 +63,9 @@ def evaluate_family(
     list of PackageData, or BrokenValue
         In rez's order; or what listing the family raises.
     """
-    if not find_spec("rez"):
-        return _without_rez(mark)
+    remedy = presence.remedy()
+    if remedy is not None:
+        return _without_rez(mark, remedy)
     from rer_numba.rez_bridge.evaluation import evaluated_family
 
     return evaluated_family(location, name, allow_unversioned=settings.allow_unversioned_packages)
@@ -93,5 +92,5 @@ def unknown_time(marks: frozenset[int], solve: Solve) -> tuple[str, str] | None:
     return None if row is None else solve.view.reader.error(row)
 
 
-def _without_rez(mark: BrokenValue) -> BrokenValue:
-    return BrokenValue(NeedsRezError.__name__, f"{mark.text}; {REMEDY}")
+def _without_rez(mark: BrokenValue, remedy: str) -> BrokenValue:
+    return BrokenValue(NeedsRezError.__name__, f"{mark.text}; only rez can do that: {remedy}")

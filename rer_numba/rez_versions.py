@@ -128,8 +128,11 @@ def is_too_old(version: str) -> bool:
 
 
 def unsupported(version: str) -> str:
-    """Say that a version of rez is none whose solver ours is known to be equal to."""
-    return f"rez {version} is not one of {OLDEST} to {NEWEST}, whose solver ours is known to be equal to"
+    """Say that a version of rez is none whose solver ours is known to be equal to, and what to do."""
+    if is_too_old(version):
+        return f"rez {version} is older than {OLDEST}, the first that rer-numba works with: upgrade rez"
+    known = f"one of {OLDEST} to {NEWEST}, whose solver ours is known to be equal to"
+    return f"rez {version} is not {known}: upgrade rer-numba"
 
 
 def sources_checksum(folder: str) -> str | None:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from rer_numba.environment import flag
 
+UNKNOWN_REZ = "a rez that is not known"
+"""Subject of the warning that rez solves alone."""
+
 _told: set[str] = set()
 _MOST_TOLD = 1 << 12
 _channel: Callable[[str], None] | None = None
@@ -37,6 +40,11 @@ def tell_once(text: str) -> None:
     if text not in _told and not is_quiet():
         _told.add(text)
         say(text)
+
+
+def leave_out(subject: str) -> None:
+    """Let this process not warn of a subject, since it says the same in another way."""
+    _told.add(subject)
 
 
 def warn_once(text: str, *, about: str | None = None) -> None:

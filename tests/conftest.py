@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+import rez
 from rez.plugin_managers import plugin_manager
 
 from rer_numba.user_cache import cache_folder
@@ -16,13 +20,21 @@ ON_REQUEST = {
 }
 """Markers of tests that only run when `-m` names them."""
 
+EACH_REZ = "each_rez"
+"""Marker of tests that ``.ci/under_rez`` runs with each rez that we know."""
+
 DEFAULT_CASES = 1200
 CHUNK = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many random cases, and from which seed on."""
+    """How many random cases, and from which seed on; which rez, and which other one."""
     group = parser.getgroup("random cases")
+    rezes = parser.getgroup("rez")
+    rezes.addoption("--rez-version", metavar="V", help="refuse to run with another rez than this version")
+    rezes.addoption(
+        "--other-rez", type=Path, metavar="FOLDER", help="where another rez lies, as pip install --target puts it"
+    )
     group.addoption(
         "--cases", type=int, default=DEFAULT_CASES, metavar="N", help=f"random cases to compare ({DEFAULT_CASES})"
     )
@@ -33,6 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; keep the compiled kernels of one run for the next, whatever a test does to HOME."""
     for name, meaning in ON_REQUEST.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.addinivalue_line("markers", f"{EACH_REZ}: run with each rez that we know, see .ci/under_rez")
+    wanted = config.getoption("rez_version")
+    if wanted not in (None, rez.__version__):
+        raise pytest.UsageError(f"this is rez {rez.__version__}, from {rez.__file__}, and not {wanted}")
     folder = cache_folder()
     if folder is not None:
         os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
@@ -46,6 +62,45 @@ def rez_plugins() -> None:
     to need a plugin, rez would give it up for the rest of the process.
     """
     plugin_manager.get_plugins("package_repository")
+
+
+class Tally:
+    """Counts who solved, for the last lines of a run; each test has its own.
+
+    Parameters
+    ----------
+    node : pytest.Item
+    """
+
+    def __init__(self, node: pytest.Item) -> None:
+        self._node = node
+
+    def add(self, what: str, native: int, reasons: Mapping[str, int]) -> None:
+        """Count solves of one kind: ours, and why the others were left to rez."""
+        self._node.user_properties.append(("solves", [what, native, dict(reasons)]))
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    return Tally(request.node)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell who solved, where that was counted; with xdist too."""
+    native: Counter[str] = Counter()
+    reasons: dict[str, Counter[str]] = {}
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, value in report.user_properties if report.when == "call" else ():
+            if name == "solves":
+                native[value[0]] += value[1]
+                reasons.setdefault(value[0], Counter()).update(value[2])
+    if native:
+        terminalreporter.section(f"solved with rez {rez.__version__}")
+    for what in native:
+        left = "; ".join(f"{count:,} {reason}" for reason, count in reasons[what].most_common())
+        terminalreporter.write_line(
+            f"{what}: {native[what]:,} native, {reasons[what].total():,} by rez{left and ': ' + left}"
+        )
 
 
 @pytest.fixture

@@ -13,11 +13,16 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.process import PATIENCE, ROOT
+import rez
+
+from tests.process import PATIENCE
+from tests.rez_commands import PYTHON_PATH
 
 _LAUNCHER = """
 import json, os, sys, time, unittest
 module, result, is_ours, verbosity = sys.argv[1], sys.argv[2], sys.argv[3] == "ours", sys.argv[4]
+import rez
+assert rez.__version__ == sys.argv[5], "another rez was imported"
 class Patience:  # the module time, for one that waits so many times for another process: each time longer than before
     def __init__(self):
         self.factor = 1.0
@@ -88,7 +93,10 @@ class Suite:
         self._prepare()
 
     def _prepare(self) -> None:
-        make = "import sys; from rez.cli.selftest import create_python_package; create_python_package(sys.argv[1])"
+        make = (  # since rez 3.0
+            "import sys; from rez.cli import selftest; "
+            "getattr(selftest, 'create_python_package', lambda folder: None)(sys.argv[1])"
+        )
         subprocess.run(
             [sys.executable, "-c", make, str(self.packages)],
             env=self._environment(),
@@ -106,7 +114,7 @@ class Suite:
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),  # what lies in the usual place rez takes for temporary, and caches none
             "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": PYTHON_PATH,
             "__REZ_SELFTEST_RUNNING": "1",
             "__REZ_SELFTEST_PYTHON_REPO": str(self.packages),
         }
@@ -130,7 +138,7 @@ class Suite:
         result = folder / "result.json"
         given = "as it stands" if verbosity is None else str(verbosity)
         done = subprocess.run(
-            [sys.executable, "-c", _LAUNCHER, module, str(result), kind, given],
+            [sys.executable, "-c", _LAUNCHER, module, str(result), kind, given, rez.__version__],
             cwd=folder,
             env=self._environment(),
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import pickle
 from collections import Counter
@@ -14,9 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import rez
 from rez.exceptions import RezError
 from rez.package_order import PackageOrderList
 from rez.solver import Solver, SolverStatus, _Printer, _ResolvePhase
+from rez.utils import resolve_graph
 from rez.utils.formatting import PackageRequest
 from rez.utils.graph_utils import write_compacted
 from rez.utils.resolve_graph import failure_detail_from_graph
@@ -27,12 +30,15 @@ from rez.version import RequirementList as RezRequirementList
 from data_set.golden import read_golden
 from data_set.prepare import DataSetError, benchmark_packages, benchmark_requests
 from rer_numba import Repository, SolveOptions, state
+from rer_numba.errors import UncertainOrderError
 from rer_numba.requests import parse_requests
 from rer_numba.rez_bridge.lists import TableVariant
 from rer_numba.rez_bridge.phases import Phases, conflict_phase
+from rer_numba.rez_versions import OrderMeaning
 from rer_numba.snapshot import Solve
 from tests.case import Case, Package, format_case
 from tests.oracle import RezOracle, _rez_filter, _rez_orderers, _rez_settings
+from tests.order_cases import MEANING
 from tests.product import as_requests, repository_of
 from tests.random_cases import random_case
 from tests.random_options import random_options_case
@@ -57,6 +63,10 @@ def attempt(look: Callable[[], Any]) -> Any:
         return type(error).__name__, str(error)
 
 
+DETAIL_ENDS = "ne not in visited" in inspect.getsource(resolve_graph)
+"""Before rez 3.0 it goes round in circles for ever."""
+
+
 def everything_of(graph: Any) -> tuple[Any, ...]:
     """A graph with the order in which everything was put into it, and the texts rez makes of it."""
     if not isinstance(graph, digraph):
@@ -68,7 +78,7 @@ def everything_of(graph: Any) -> tuple[Any, ...]:
         list(graph.edge_properties.items()),
         list(graph.edge_attr.items()),
         write_compacted(graph),
-        failure_detail_from_graph(graph),
+        DETAIL_ENDS and failure_detail_from_graph(graph),
     )
 
 
@@ -109,7 +119,7 @@ def rez_solver(case: Case, steps: int | None = None, **more: Any) -> Iterator[So
 
 def our_phases(case: Case, solver: Any, steps: int | None = None, **more: Any) -> Phases:
     """Our phases of the same, for rez's solver to stand in as what they belong to."""
-    options = SolveOptions().with_overrides(case.options).checked()
+    options = SolveOptions().with_overrides({**case.options, "rez_version": rez.__version__}).checked()
     request = parse_requests(as_requests(case.requests), options.implicit_packages)
     solve = repository_of(case.packages)._snapshot.begin(request, options, ["nowhere"])
     if steps is None:
@@ -185,7 +195,11 @@ def test_random_cases(seeds: range) -> None:
 def test_random_options() -> None:
     reached.clear()
     for seed in OPTION_SEEDS:
-        compare(random_options_case(seed))
+        try:
+            compare(random_options_case(seed))
+        except UncertainOrderError:  # up to rez 3.0, where rez draws the graph
+            reached["uncertain"] += 1
+    assert reached.pop("uncertain", 0) <= 0.05 * len(OPTION_SEEDS) * (MEANING is OrderMeaning.LISTS)
     assert set(reached) == REACHED
 
 

@@ -176,7 +176,10 @@ def test_a_rez_that_is_not_supported(monkeypatch: pytest.MonkeyPatch, log: list[
     monkeypatch.setattr(rez, "__version__", "2.113.0")
     assert not rez_bridge.install()
     (line,) = log
-    assert line.startswith("rer-numba: rez 2.113.0 is not one of 2.114 to 3.4.0, whose solver ours is known to be")
+    assert line == (
+        "rer-numba: rez 2.113.0 is older than 2.114, the first that rer-numba works with: upgrade rez; until then rez "
+        "solves alone, and RER_NUMBA=off says nothing"
+    )
     assert rez.resolver.Solver is THEIRS
 
 

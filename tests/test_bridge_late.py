@@ -111,6 +111,7 @@ def test_random_packages(first: int, published: bool, tmp_path: Path, monkeypatc
             assert not reasons, seed
 
 
+@pytest.mark.each_rez
 def test_the_answer_is_that_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Published where a variable says one thing, asked where it says another."""
     path = tmp_path / "packages"
@@ -198,6 +199,7 @@ def test_what_comes_after_a_late_function_is_composed_once(tmp_path: Path, monke
     assert len(made) == 1
 
 
+@pytest.mark.each_rez
 @pytest.mark.parametrize("variants", ["", "variants = [['base-1'], ['base-2']]\n"])
 def test_late_build_requires(tmp_path: Path, variants: str) -> None:
     """Before rez 3.4 they stay texts, over which a solve stumbles."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rez
 from rez import config as rez_config
 from rez.package_repository import package_repository_manager
 from rez.solver import Solver, SolverStatus
@@ -32,6 +33,7 @@ from rer_numba.rez_bridge.published import FOLDER, VARIABLE
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.touched import Touched
 from tests.oracle import Answer, RezOracle, _rez_filter
+from tests.order_cases import makes_keys
 from tests.random_cases import random_case
 from tests.random_tree import TreeCase, let_settle, make_tree, mutate, wait_a_tick
 from tests.rez_folders import rez_as
@@ -257,12 +259,13 @@ def test_packages_that_were_looked_at_for_another_reason(folder: Path) -> None:
     assert {"app-1", "app-2", "app-3"} <= set(read_packages(site))
 
 
+@makes_keys  # before, it sees what is left of them
 def test_an_orderer_by_time_sees_whole_families(folder: Path) -> None:
     """rez reads the release times of all packages of a family, also of those out of range."""
     for version, released in (("1", 10), ("2", 30), ("3", 20)):
         write(folder, "base", version, f"timestamp = {released}\n")
     orderer = {"type": "soft_timestamp", "timestamp": 25, "rank": 0}
-    options = SolveOptions(package_orderers=[orderer])
+    options = SolveOptions(package_orderers=[orderer], rez_version=rez.__version__)
     for requests in (["base"], ["base-1|2"], ["base", "!base-3"]):
         _, result, _ = solve([str(folder)], requests, options)
         with RezOracle.at_paths([str(folder)]) as oracle:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rez
 
 from rer_numba.paths.settings import PathSettings
+from rer_numba.rez_versions import OrderMeaning, order_meaning
 from tests.process import PATIENCE, ROOT
+from tests.rez_commands import PYTHON_PATH
 
 ASK_BOTH = """
 import json, sys
@@ -49,7 +52,7 @@ def child(home: Path, program: str, *arguments: object, **environment: object) -
         [sys.executable, "-c", program, *map(str, arguments)],
         check=False,
         cwd=ROOT,
-        env={**clean, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": str(ROOT), **more},
+        env={**clean, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": PYTHON_PATH, **more},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -147,6 +150,7 @@ def test_the_home_file(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ variables
+@pytest.mark.each_rez
 def test_variables(tmp_path: Path) -> None:
     """They count more than files, and the plain one more than the one with JSON."""
     site = write(tmp_path / "site.py", "implicit_packages = ['site']\npackage_filter = [{'excludes': ['a']}]\n")
@@ -192,8 +196,9 @@ def test_a_bad_file(tmp_path: Path) -> None:
     assert str(site) in refused(tmp_path, REZ_CONFIG_FILE=site)
 
 
+@pytest.mark.each_rez
 def test_an_orderer_registered_with_rez(tmp_path: Path) -> None:
-    """rez makes it, also within a per_family; it cannot be stored."""
+    """rez makes it, also within a per_family; it cannot be stored. Of rez up to 3.0 only rez can ask it."""
     program = """
 import dataclasses
 import rez.package_order
@@ -214,6 +219,9 @@ except ConfigurationError as error:
     nested = [{"type": "per_family", "orderers": [{"type": "alphabetical", "descending": False, "packages": ["a"]}]}]
     for pods in (plain, nested):
         done = child(tmp_path, program, REZ_PACKAGE_ORDERERS_JSON=json.dumps(pods))
+        if order_meaning(rez.__version__) is OrderMeaning.LISTS:
+            assert "only rez can ask it: Alphabetical(False)" in done.stderr
+            continue
         assert done.returncode == 0, done.stderr
         solved, error = done.stdout.splitlines()
         assert solved == "[('a', '1', None)]"
@@ -306,6 +314,11 @@ except Exception as error:
     done = child(tmp_path, solve, tmp_path / "site.rer")
     assert done.returncode == 0, done.stderr
     stored, defaults, overridden, error = done.stdout.splitlines()
-    assert stored == "[('lib', '1', None), ('app', '2', None), ('os', 'farm-1', None)]"
-    assert defaults == overridden == "[('app', '3.beta', None), ('os', 'farm-1', None)]"
+    if order_meaning(rez.__version__) is OrderMeaning.LISTS:  # which ignores the packages of an orderer
+        assert stored == "[('app', '1', None), ('os', 'farm-1', None)]"
+        assert overridden == "[('app', '1', None), ('os', 'desk-2', None)]"
+    else:
+        assert stored == "[('lib', '1', None), ('app', '2', None), ('os', 'farm-1', None)]"
+        assert overridden == defaults
+    assert defaults == "[('app', '3.beta', None), ('os', 'farm-1', None)]"
     assert error.startswith("ConfigurationError ") and "pip install 'rer-numba[rez]'" in error

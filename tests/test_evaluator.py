@@ -85,6 +85,29 @@ def test_random_files(tmp_path: Path, chunk: int) -> None:
     assert min(found["read"], found[PROCESS], found[RAISES]) > 50 and found[CONSTANT] > 5, found
 
 
+@pytest.mark.each_rez
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [
+        ("int", "read"), ("'text'", "read"), ("list[str] | None", "read"), ("dict[str, list[int]]", "read"),
+        ("undefined", PROCESS), ("'a' | None", PROCESS), ("int[str]", PROCESS), ("print(1)", PROCESS),
+    ],
+)  # fmt: skip
+def test_annotations_that_some_versions_of_rez_evaluate(tmp_path: Path, note: str, expected: str) -> None:
+    """Up to 3.3 they fail, or do something."""
+    for place in (
+        f"def f(x: {note}): pass",
+        f"def f(*, x: {note} = 1): pass",
+        f"def f() -> {note}: pass",
+        f"y: {note} = 1",
+    ):
+        assert compare(tmp_path / "one.py", f"requires = ['a' + '-1']\n{place}\n".encode()) == expected
+        lazy = f"from __future__ import annotations\nrequires = ['a' + '-1']\n{place}\n"
+        assert compare(tmp_path / "lazy.py", lazy.encode()) == "read"
+    hidden = "def int(): pass\ndef f(x: int): pass\nrequires = ['a' + '-1']\n"
+    assert compare(tmp_path / "hidden.py", hidden.encode()) == PROCESS
+
+
 READ = [
     ("import os, platform\nrequires = ['a']\ndef commands():\n    env.X = os.sep", ["a"]),
     ("name = 'n'\nrequires = ['%s_core-1' % name, '{}-2'.format(name), f'{name}-3']", ["n_core-1", "n-2", "n-3"]),

@@ -19,6 +19,7 @@ from tests.rez_folders import rez_as
 
 pytest.importorskip("rez")
 
+import rez
 from rez.config import config
 from rez.package_filter import PackageFilterList
 from rez.package_order import PackageOrderList, from_pod
@@ -142,7 +143,7 @@ def test_random_sites(tmp_path: Path, first: int) -> None:
         rng = random.Random(seed)
         root = tmp_path / str(seed)
         repository = site_of(root, rng)
-        options = rng.choice(OPTIONS)
+        options = {**rng.choice(OPTIONS), "rez_version": rez.__version__}
         package_repository_manager.clear_caches()
         batch = list(repository.solve_many(REQUESTS, **options))
         for number, requests in enumerate(REQUESTS):
@@ -155,14 +156,16 @@ def test_random_sites(tmp_path: Path, first: int) -> None:
     assert n_late > 10
 
 
+@pytest.mark.each_rez
 def test_the_context_is_that_of_rez(tmp_path: Path) -> None:
     """Attribute by attribute, as rez has them while it solves."""
     given = ["app-1", "wish<3", "wish-2", "!lib-2", ".feat-1"]
+    order = {"type": "sorted", "descending": False, "packages": ["app"]}
     options = SolveOptions(
         timestamp=250,
         building=True,
         package_filter=[{"excludes": ["lib-3"]}],
-        package_orderers=[{"type": "sorted", "descending": False, "packages": ["app"]}],
+        package_orderers=[order],
     ).checked()
     paths = [str(tmp_path), str(tmp_path / "other"), str(tmp_path)]
     ours = vars(unsolved_context(parse_requests(given), options, paths))
@@ -174,7 +177,7 @@ def test_the_context_is_that_of_rez(tmp_path: Path) -> None:
             building=True,
             add_implicit_packages=False,
             package_filter=PackageFilterList.from_pod([{"excludes": ["lib-3"]}]),
-            package_orderers=[from_pod({"type": "sorted", "descending": False, "packages": ["app"]})],
+            package_orderers=PackageOrderList([from_pod(order)]),
         )
     )
     assert ours.keys() == theirs.keys()
@@ -185,6 +188,7 @@ def test_the_context_is_that_of_rez(tmp_path: Path) -> None:
     assert list(map(type, ours["_package_requests"])) == list(map(type, theirs["_package_requests"]))
 
 
+@pytest.mark.each_rez
 def test_command_line(tmp_path: Path) -> None:
     add(tmp_path, "sw/lib/1/package.py", "")
     add(tmp_path, "sw/lib/2/package.py", "")

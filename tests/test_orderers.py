@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import rez.package_order
-from rez.package_order import PackageOrderList, get_orderer
+from rez.package_order import PackageOrderList
 
 from rer_numba import PackageData
 from rer_numba.encode import encode
@@ -25,13 +25,23 @@ from rer_numba.orderers import (
     CustomOrder,
     NoOrder,
     Orderers,
+    OrderMeaning,
     PerFamilyOrder,
     SoftTimestampOrder,
     SortedOrder,
     VersionSplitOrder,
     as_package_orderers,
 )
-from rer_numba.orderers.keys import LESS, NEITHER, NO_RANGE, Fallback, OrderVersion, Reversed, compare_keys
+from rer_numba.orderers.keys import (
+    LESS,
+    NEITHER,
+    NO_RANGE,
+    Fallback,
+    OrderVersion,
+    RaisingReversed,
+    Reversed,
+    compare_keys,
+)
 from rer_numba.orderers.tables import CompiledOrders
 from rer_numba.reader import Reader
 from rer_numba.versions import Version, VersionRange
@@ -40,12 +50,15 @@ from tests.compare import find_difference
 from tests.order_cases import (
     AS_RELATION,
     FAMILIES,
+    MEANING,
     RAISED,
     VERSIONS,
     ByMinor,
     OddFirst,
     Packages,
+    get_orderer,
     in_places,
+    makes_keys,
     packages_of,
     random_case,
     random_pod,
@@ -60,6 +73,7 @@ from tests.version_texts import times
 # ------------------------------------------------------------------------------------------------------------- the keys
 
 
+@makes_keys
 def test_keys_of_versions_and_ranges() -> None:
     seen = set()
     for seed in times(700):
@@ -97,12 +111,14 @@ def strangers() -> list[tuple[Any, Any]]:
     for text in ("1", "2", "inf"):
         our = OrderVersion(Version.inf if text == "inf" else Version(text))
         his = rez.version.Version.inf if text == "inf" else rez.version.Version(text)
-        our_reversed, his_reversed = Reversed(our), rez.version._version._ReversedComparable(his)
+        kind = RaisingReversed if MEANING is OrderMeaning.RAISING_KEYS else Reversed
+        our_reversed, his_reversed = kind(our), rez.version._version._ReversedComparable(his)
         found += [(our, his), (our_reversed, his_reversed), ((1, our), (1, his)), ((0, our), (0, his))]
         found += [((0, our_reversed), (0, his_reversed)), ((0, our_reversed, [b"x"]), (0, his_reversed, ["x"]))]
     return found
 
 
+@makes_keys
 def test_infinity_answers_strangers() -> None:
     his_fallback = rez.package_order.FallbackComparable
     middle, his_middle = OrderVersion(Version("1.5")), rez.version.Version("1.5")
@@ -180,6 +196,7 @@ def test_scenarios_of_rez(order: Any, family: str, expected: str) -> None:
         assert in_places(tables, reader, CompiledOrders(Orderers([order]), tables, reader), family) == expected.split()
 
 
+@makes_keys
 @pytest.mark.parametrize(("order", "family", "expected"), REZ_SCENARIOS)
 def test_scenarios_of_rez_solved(order: Any, family: str, expected: str) -> None:
     """The same orders found by solving, of packages and of variants: what a solve chose is taken away for the next."""
@@ -226,10 +243,12 @@ def test_pods_are_read_and_written_as_rez_does() -> None:
         rng = random.Random(seed)
         pods = [random_pod(rng) for _ in range(rng.randint(0, 3))]
         theirs = PackageOrderList.from_pod(pods)
-        for ours in (as_package_orderers(pods), as_package_orderers(theirs), as_package_orderers(list(theirs))):
+        for given in (pods, theirs, list(theirs)):
+            ours = as_package_orderers(given, rez.__version__)
             assert ours is not None
-            assert ours.to_pod() == theirs.to_pod()
-            again = as_package_orderers(json.loads(json.dumps(ours.to_pod())))
+            if MEANING is not OrderMeaning.LISTS:  # up to rez 3.0 its orderers know of no packages
+                assert ours.to_pod() == theirs.to_pod()
+            again = as_package_orderers(json.loads(json.dumps(ours.to_pod())), rez.__version__)
             assert again == ours and again.key() == ours.key() and hash(again) == hash(ours)
             assert pickle.loads(pickle.dumps(ours)) == ours
 
@@ -244,7 +263,8 @@ def test_what_is_handed_in() -> None:
     assert as_package_orderers([["version_split", {"first_version": "1.2.3"}]]) == split
     assert as_package_orderers({"type": "version_split", "first_version": "1-2-3"}) == split
     assert as_package_orderers(VersionSplitOrder(Version("1.2.3"))) == split
-    assert as_package_orderers(rez.package_order.VersionSplitPackageOrder(rez.version.Version("1.2.3"))) == split
+    theirs = rez.package_order.VersionSplitPackageOrder(rez.version.Version("1.2.3"))
+    assert as_package_orderers(theirs) == Orderers([VersionSplitOrder("1.2.3")], MEANING)
     assert as_package_orderers(PackageOrderList([{"type": "no_order"}])) == Orderers([NoOrder()])
     assert split != Orderers([VersionSplitOrder("1.2.3", "ape")]) != Orderers([NoOrder("ape")])
     assert SoftTimestampOrder(5, None) == SoftTimestampOrder(5, 0) != SoftTimestampOrder(5, 1)
@@ -252,7 +272,7 @@ def test_what_is_handed_in() -> None:
     assert repr(split) == "Orderers([VersionSplitOrder(first_version='1.2.3', packages=['*'])])"
     assert len(split) == 1 and list(split) == [VersionSplitOrder("1.2.3")]
     infinite = rez.package_order.VersionSplitPackageOrder(rez.version.Version.inf)
-    assert as_package_orderers(infinite) == Orderers([VersionSplitOrder(Version.inf)])
+    assert as_package_orderers(infinite) == Orderers([VersionSplitOrder(Version.inf)], MEANING)
 
 
 def test_first_match_counts() -> None:
@@ -264,6 +284,7 @@ def test_first_match_counts() -> None:
     assert found == {"ape": SortedOrder(False, "ape"), "bee": SortedOrder(True, ["ape", "bee"]), "cat": NoOrder()}
 
 
+@makes_keys
 def test_default_order_of_per_family() -> None:
     """It is only asked for the families the orderer speaks for."""
     pod = {"type": "per_family", "orderers": [{"type": "no_order", "packages": ["ape"]}]}
@@ -335,7 +356,8 @@ def test_bad_objects() -> None:
         PerFamilyOrder({"ape": "nothing"})
     with pytest.raises(ConfigurationError, match="OddFirst"):
         Orderers([CustomOrder(OddFirst())]).to_pod()
-    assert CustomOrder(ByMinor()).to_pod() == {"type": "by_minor", "packages": ["*"]}
+    if MEANING is not OrderMeaning.LISTS:  # up to rez 3.0 its classes know of no packages
+        assert CustomOrder(ByMinor()).to_pod() == {"type": "by_minor", "packages": ["*"]}
 
 
 def test_bad_version_text_is_rez_error() -> None:
@@ -362,6 +384,7 @@ def test_rez_stays_away() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@makes_keys
 def test_where_rez_dies() -> None:
     """See docs/deviations.md."""
     some = {"ape": [("1.0", 1), ("1.1", 9), ("2.0", 9)]}
@@ -369,7 +392,7 @@ def test_where_rez_dies() -> None:
     with told_packages(some):
         theirs = PackageOrderList([rez.package_order.TimestampPackageOrder(5, rank=2)])
         # infinity cannot be trimmed: it is the last of the late versions
-        with pytest.raises(RuntimeError, match="cannot be trimmed"):
+        with pytest.raises((RuntimeError, TypeError)):  # before rez 3.4 without a word about it
             rez_key(theirs, "ape", rez.version.VersionRange("1+"))
         assert keys.range_key("ape", VersionRange("1+")) < keys.range_key("ape", VersionRange("1+<9"))
         # a rank, and no package of this name: every version is in time

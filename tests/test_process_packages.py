@@ -17,10 +17,12 @@ from rer_numba.packages import PROCESS, BrokenValue, PackageData
 from rer_numba.paths import read
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.static_package import RAISES, NotPlainError
+from rer_numba.rez_bridge import presence
 from tests.process import run_python
 
 pytest.importorskip("rez")
 
+import rez
 from rez.package_repository import package_repository_manager
 from rez.resolved_context import ResolvedContext
 
@@ -172,7 +174,7 @@ def test_without_rez(site: Path) -> None:
     )
     assert "pip install 'rer-numba[rez]'" in done.stdout
     mark = BrokenValue(PROCESS, "show-1 reads os.environ")
-    with patch.object(process_packages, "find_spec", lambda name: None):
+    with patch.object(presence, "find_spec", lambda name: None):
         found = process_packages.evaluate(str(site), "show", "1", mark, None)
         family = process_packages.evaluate_family(str(site), "show", mark, PathSettings())
     assert found.found.requires == family and isinstance(family, BrokenValue)
@@ -305,7 +307,8 @@ def test_random_sites(tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("SHOW_LIB", rng.choice("123"))
         requests = [rng.sample(["aa", "bb", "cc-1", "dd-2", "!aa-2", "bb<3"], rng.randrange(1, 4)) for _ in range(6)]
         orderer = {"type": "soft_timestamp", "timestamp": rng.randrange(1, 6) * 100, "rank": 0}
-        for options in ({}, {"timestamp": 300}, {"building": True}, {"package_orderers": [orderer]}):
+        orders = {"package_orderers": [orderer], "rez_version": rez.__version__}
+        for options in ({}, {"timestamp": 300}, {"building": True}, orders):
             if "package_orderers" in options:
                 monkeypatch.setattr("rez.config.config.packages_path", [str(root)])
             package_repository_manager.clear_caches()

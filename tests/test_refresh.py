@@ -458,6 +458,7 @@ def test_rez_fails_what_is_late(late: Studio) -> None:
 
 
 def test_late_options_reach_rez(late: Studio) -> None:
+    rez_version = pytest.importorskip("rez").__version__
     repository = Repository.from_paths([late.path])
     options = {
         "package_filter": [{"excludes": ["lib-1"]}],
@@ -465,6 +466,7 @@ def test_late_options_reach_rez(late: Studio) -> None:
         "timestamp": 2_000_000_000,
         "building": True,
         "implicit_packages": ["~other-2"],
+        "rez_version": rez_version,
     }
     result = repository.solve(["app-2"], **options)
     assert (result.status, result.error_type, bool(result.fallback_reason)) == ("error", "PackageNotFoundError", True)
@@ -473,10 +475,10 @@ def test_late_options_reach_rez(late: Studio) -> None:
 
 
 def test_late_without_rez(late: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rer_numba import late as module
+    from rer_numba.rez_bridge import presence
 
     repository = Repository.from_paths([late.path])
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr(presence, "find_spec", lambda _: None)
     result = repository.solve(["app"])
     assert (result.status, result.error_type) == ("error", "NeedsRezError")
     assert "pip install 'rer-numba[rez]'" in str(result.failure_description)

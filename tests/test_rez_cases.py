@@ -17,6 +17,7 @@ import rez
 from rez.packages import iter_package_families, iter_packages
 
 from rer_numba import PackageData, Repository
+from rer_numba.rez_versions import NEWEST
 from tests.oracle import RezOracle
 from tests.product import answer_of
 
@@ -90,9 +91,9 @@ def _compare(world: World, requests: Sequence[list[str]], options: dict[str, Any
 
 def test_what_is_compared(world: World) -> None:
     """All families are there, the unversioned one too."""
-    assert len({item for item in world.items if not item.startswith(".")}) > 100
+    assert len({item for item in world.items if not item.startswith(".")}) > 90
     assert {"nada", "~nada", "missing_variant_requires-1", "test_variant_split_mid2-2.0"} <= set(world.items)
-    assert len(_requests(world.items)) == 15_129
+    assert len(_requests(world.items)) == (15_129 if rez.__version__ == NEWEST else len(world.items) ** 2)
 
 
 @pytest.mark.parametrize("part", range(4))

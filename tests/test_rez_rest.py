@@ -251,6 +251,8 @@ def run(studio: Studio, command: str, *arguments: str, variables: Mapping[str, s
 def test_commands(studios: tuple[Studio, Studio], done: dict[str, list[Done]], name: str) -> None:
     expected, found = (of_rez(told(*pair), name in UNORDERED) for pair in zip(done[name], studios, strict=True))
     assert found == expected
+    if name == "bundle" and "TypeError" in expected[2]:
+        pytest.skip("this rez cannot bundle on this machine")  # rez 2.114: without readelf
     assert (found[0] == 0) == (name != "missing"), found
     if name not in ANY_COUNT:
         assert counts(done[name][1]) == (COMMANDS[name][1], 0)

@@ -45,6 +45,7 @@ def status(studio: Studio, *arguments: str, variables: Mapping[str, str] | None 
     return done.code, json.loads(done.out)
 
 
+@pytest.mark.each_rez
 def test_hooked(studio: Studio, packages: Path) -> None:
     code, facts = status(studio)
     assert code == 0 and facts["hooked"] and facts["supported"] and facts["hooked_in"] == str(studio.config)
@@ -73,6 +74,7 @@ def test_request(studio: Studio, request_: str, code: int, expected: dict[str, A
     assert sum(told["reasons"].values()) == told["fallback"] and told["seconds"] > 0
 
 
+@pytest.mark.each_rez
 def test_not_hooked(tmp_path: Path, packages: Path, studio: Studio) -> None:
     """No line in the file; or the switch is off."""
     code, facts = status(Studio(tmp_path / "other", [packages]))

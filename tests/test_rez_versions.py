@@ -71,10 +71,14 @@ def copy_of_rez(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.each_rez
 def test_a_later_version_is_known_by_its_files(tmp_path: Path) -> None:
     rez = pytest.importorskip("rez")
     folder = copy_of_rez(tmp_path)
-    assert traits_of("9.9.9", str(folder)) == traits_of(rez.__version__)
+    is_new = rez_versions.sources_checksum(str(folder)) in rez_versions._KNOWN_SOURCES
+    assert traits_of("9.9.9", str(folder)) == (traits_of(rez.__version__) if is_new else None)
+    if not is_new:  # no later version can be like this one
+        return
     solver = folder / "solver.py"
     solver.write_bytes(solver.read_bytes().replace(b"\n", b"\r\n"))
     traits_of.cache_clear()
@@ -131,6 +135,7 @@ def test_what_is_stored_says_which_rez(tmp_path: Path) -> None:
     assert SolveOptions.from_json(options.to_json()).rez_version == "3.3.0"
 
 
+@pytest.mark.each_rez
 def test_objects_of_rez_mean_what_their_rez_means(monkeypatch: pytest.MonkeyPatch) -> None:
     rez = pytest.importorskip("rez")
     from rez.package_order import SortedOrder
@@ -294,7 +299,7 @@ def test_what_depends_on_what_is_left_is_an_error_that_says_so() -> None:
     assert repository.solve(["b"], **options).status == "solved"
     batch = repository.solve_many([["b"], ["a"], ["b"]], **options)
     assert [one.status for one in batch] == ["solved", "error", "solved"]
-    assert batch[1].error_type == "ConfigurationError"
+    assert batch[1].error_type == "UncertainOrderError"
 
 
 # ---------------------------------------------------------------------------------------------------------- behind rez
@@ -306,8 +311,8 @@ def test_an_unknown_rez_solves_alone(monkeypatch: pytest.MonkeyPatch, caplog: py
     monkeypatch.setattr(rez, "__version__", "3.99.0")
     monkeypatch.setattr(rez, "__file__", os.path.join(os.path.dirname(sys.executable), "none", "__init__.py"))
     told: list[str] = []
-    monkeypatch.setattr(tell, "warn_once", told.append)
-    monkeypatch.setattr(hook, "warn_once", told.append)
+    for module in (tell, hook):
+        monkeypatch.setattr(module, "warn_once", lambda text, about=None: told.append(text))
     traits_of.cache_clear()
     assert not hook.install() and not hook.is_hooked()
     assert len(told) == 1 and told[0].startswith("rez 3.99.0 is not one of 2.114 to 3.4.0")

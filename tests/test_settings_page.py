@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+import rez
 from rez.config import config_schema
 from rez.plugin_managers import plugin_manager
 
 from rer_numba.rez_bridge.configured import SETTINGS
+from rer_numba.rez_versions import NEWEST
 from tests.process import ROOT
 
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -27,6 +30,8 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_every_setting_of_rez_has_a_row() -> None:
+    if rez.__version__ != NEWEST:
+        pytest.skip(f"the page lists the settings of rez {NEWEST}")
     ours = rows()
     theirs = {name for name in config_schema._schema if isinstance(name, str)}
     plugin = set(plugin_manager.get_plugin_config_data("package_repository")["filesystem"])

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rez
 
 from data_set.prepare import DataSetError, benchmark_packages, benchmark_requests
 from rer_numba import PackageData, Repository, state
 from rer_numba.encode import encode
+from rer_numba.errors import UncertainOrderError
 from tests.case import Case, Package
-from tests.compare import rez_died
+from tests.compare import is_left_to_rez, rez_died
 from tests.kernels_child import TINY, small_work_arrays, wide_case
 from tests.large_cases import crowded_case, large_case
 from tests.oracle import RezOracle
@@ -41,12 +43,17 @@ compared: Counter[str] = Counter()
 
 def assert_touched(case: Case) -> None:
     """Compare one case with live rez."""
-    ours, seen = seen_by_us(repository_of(case.packages), case.requests, **case.options)
+    try:
+        ours, seen = seen_by_us(
+            repository_of(case.packages), case.requests, rez_version=rez.__version__, **case.options
+        )
+    except UncertainOrderError:  # up to rez 3.0
+        return
     if ours.num_solves > MAX_STEPS and case.origin.startswith("large"):
         return
     with RezOracle(case.packages) as oracle:
         theirs, expected = seen_by_rez(oracle, case.requests, **case.options)
-    if rez_died(theirs):
+    if rez_died(theirs) or is_left_to_rez(ours):
         return
     assert ours.tier_a() == theirs.tier_a(), case.origin
     assert seen == expected, case.origin

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from rer_numba.errors import ConfigurationError
+from rer_numba.errors import UncertainOrderError
 from rer_numba.orderers import Orderers
 from rer_numba.orderers.orders import (
     NoOrder,
@@ -68,7 +68,7 @@ class CompiledListOrders:
 
         Raises
         ------
-        ConfigurationError
+        UncertainOrderError
             A soft_timestamp puts packages in another order when some are missing.
         """
         views = self._views
@@ -125,10 +125,7 @@ class CompiledListOrders:
         is_plain = next((isinstance(one, SortedOrder) and one.descending for one in following), True)
         is_apart = len(starts) <= 1 or starts.isdisjoint(map(begins, late))
         if any(is_late[n_late:]) or min(times) <= 0 or not is_plain or not is_apart:
-            raise ConfigurationError(
-                f"package orderer: up to rez 3.0 the order that {order!r} gives {self._reader.family_name(family)} "
-                "depends on which versions are left, which only rez itself can follow: solve with that rez"
-            )
+            raise UncertainOrderError(repr(order), self._reader.family_name(family))
         alike = [list(group) for _, group in groupby(late, key=begins)]
         before = alike.pop() if order.rank and begins(alike[-1][0]) in starts else []
         return [*before, *in_time, *(package for group in reversed(alike) for package in group)]

@@ -22,8 +22,12 @@ ASKED_FOR_LISTS = "it is of a class of its own, and up to rez 3.0 only rez can a
 
 
 def wrong(what: str, value: object) -> ConfigurationError:
-    """An error about a value."""
-    return ConfigurationError(f"package orderer: {what}: {value!r}")
+    """An error about a value, which may be an object of a class without a text, as rez's own base class was."""
+    try:
+        shown = repr(value)
+    except Exception:  # noqa: BLE001 - the error that it is about counts more
+        shown = f"an object of the class {type(value).__name__}"
+    return ConfigurationError(f"package orderer: {what}: {shown}")
 
 
 def as_families(given: Any) -> tuple[str, ...]:

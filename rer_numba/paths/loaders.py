@@ -20,10 +20,13 @@ def find_loader() -> Loader:
 
 
 class RezLoader:
-    """Asks rez, which runs the file. rez is imported for the first one: 0.3 s."""
+    """Asks rez, which runs the file. rez is imported for the first one: 0.3 s. One that is too old is as none."""
 
-    def package(self, place: Place, entry: Entry, reason: str) -> PackageData:  # noqa: ARG002 - others need the reason
+    def package(self, place: Place, entry: Entry, reason: str) -> PackageData:
         """Read one package."""
+        without = _without_rez()
+        if without is not None:
+            return without.package(place, entry, reason)
         from rer_numba.rez_bridge.load import load_package
 
         name = place.family.name
@@ -31,6 +34,9 @@ class RezLoader:
 
     def combined(self, place: Place, settings: PathSettings) -> list[PackageData] | BrokenValue:
         """Read all packages of a combined file."""
+        without = _without_rez()
+        if without is not None:
+            return without.combined(place, settings)
         from rer_numba.rez_bridge.load import load_combined
 
         family = place.family
@@ -39,17 +45,33 @@ class RezLoader:
 
 
 class NoLoader:
-    """Says that rez is needed."""
+    """Says that rez is needed.
+
+    Parameters
+    ----------
+    remedy : str
+        What to do about it.
+    """
+
+    def __init__(self, remedy: str = NeedsRezError.remedy) -> None:
+        self._remedy = remedy
 
     def package(self, place: Place, entry: Entry, reason: str) -> PackageData:
         """Give a package that cannot be used."""
-        broken = _needs_rez(entry.file or entry.folder, reason)
+        broken = self._needs_rez(entry.file or entry.folder, reason)
         return PackageData.unreadable(place.family.name, entry.version, broken, entry.file)
 
     def combined(self, place: Place, settings: PathSettings) -> BrokenValue:  # noqa: ARG002 - rez would heed them
         """Give what listing the family raises."""
-        return _needs_rez(place.family.path, "it holds all versions of a package")
+        return self._needs_rez(place.family.path, "it holds all versions of a package")
+
+    def _needs_rez(self, path: str, reason: str) -> BrokenValue:
+        return BrokenValue(NeedsRezError.__name__, str(NeedsRezError(path, reason, self._remedy)))
 
 
-def _needs_rez(path: str, reason: str) -> BrokenValue:
-    return BrokenValue(NeedsRezError.__name__, str(NeedsRezError(path, reason)))
+def _without_rez() -> NoLoader | None:
+    """Who reads where rez is too old to be asked."""
+    from rer_numba.rez_bridge.presence import remedy
+
+    found = remedy()
+    return None if found is None else NoLoader(found)

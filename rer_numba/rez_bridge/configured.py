@@ -22,7 +22,7 @@ from rer_numba.errors import ConfigurationError, VersionError
 from rer_numba.options import SolveOptions
 from rer_numba.orderers import TYPES
 from rer_numba.paths.settings import PathSettings
-from rer_numba.rez_versions import OLDEST, is_too_old, traits_of, unsupported, version_with
+from rer_numba.rez_versions import is_too_old, traits_of, unsupported, version_with
 
 SETTINGS = (
     "variant_select_mode",
@@ -67,7 +67,7 @@ def _version_of_orderers() -> str:
 
     traits = loaded_traits()
     if traits is None:
-        raise ConfigurationError(f"{unsupported(rez.__version__)}: what its package_orderers mean is not known")
+        raise ConfigurationError(f"{unsupported(rez.__version__)}; what its package_orderers mean is not known")
     return rez.__version__ if traits_of(rez.__version__) else version_with(traits.orders)
 
 
@@ -178,7 +178,7 @@ def _rez_config() -> Any:
             "pip install 'rer-numba[rez]', or store the options where rez is: rer-numba encode --from-rez"
         ) from None
     if is_too_old(rez.__version__):
-        raise ConfigurationError(f"rez {rez.__version__} is too old to be asked; that takes {OLDEST} or later")
+        raise ConfigurationError(f"{unsupported(rez.__version__)}; until then rez solves alone")
     return rez.config
 
 

@@ -24,7 +24,7 @@ from rer_numba.garbage import no_collection
 from rer_numba.rez_bridge import modes
 from rer_numba.rez_bridge.stats import record
 from rer_numba.rez_versions import unsupported
-from rer_numba.tell import warn_once, warn_through
+from rer_numba.tell import UNKNOWN_REZ, warn_once, warn_through
 
 NATIVE_MODULE = "rer_numba.rez_bridge.solver"
 PLACES = ("rez.solver", "rez.resolver")
@@ -125,7 +125,14 @@ def _record_broken(problem: str) -> None:
 
 
 def import_solver() -> Any:
-    """Import our class; its modules find rez's own by its name, since they fall back to it."""
+    """Import our class; its modules find rez's own by its name, since they fall back to it.
+
+    Raises
+    ------
+    ConfigurationError
+        rez is missing, or one whose solver ours is not known to be equal to.
+    """
+    _require_known()
     with _lock:
         hooked = _restore()
         try:
@@ -134,6 +141,17 @@ def import_solver() -> Any:
         finally:
             for name in hooked:
                 vars(sys.modules[name])["Solver"] = Hooked
+
+
+def _require_known() -> None:
+    from rer_numba.errors import ConfigurationError, NeedsRezError
+
+    try:
+        from rer_numba.rez_bridge.loaded import loaded_traits
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: the solver takes rez's place; {NeedsRezError.remedy}") from None
+    if loaded_traits() is None:
+        raise ConfigurationError(f"{unsupported(import_module('rez').__version__)}; until then take rez.solver.Solver")
 
 
 # ------------------------------------------------------------------------------------------------- hooking and undoing
@@ -213,7 +231,7 @@ def _is_supported() -> bool:
     if loaded_traits() is not None:
         return True
     version: str = import_module("rez").__version__
-    warn_once(f"{unsupported(version)}; rez solves alone. A later rer-numba may know it; RER_NUMBA=off says nothing")
+    warn_once(f"{unsupported(version)}; until then rez solves alone, and RER_NUMBA=off says nothing", about=UNKNOWN_REZ)
     return False
 
 

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import gc
 import os
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from rer_numba.packages import PackageData
-from rer_numba.rez_bridge.watch import token_in
+from rer_numba.rez_bridge.watch import is_cache, token_in
 
 if TYPE_CHECKING:
     from rer_numba.rez_bridge.seen import Seen
@@ -198,12 +199,29 @@ def hand_over(own: Any, resource: Any) -> None:
 
 
 def remembers(cache: Any, key: object) -> bool:
-    """Tell whether an `lru_cache` holds an answer, without asking for it.
+    """Tell whether a cache of rez's holds an answer, without asking for it.
 
     Where it cannot be looked into, it counts as holding one: it is asked then, as rez does.
+
+    Parameters
+    ----------
+    cache : callable
+    key : str, or tuple
+        The argument; in a tuple if it is no text.
     """
-    found = [one for one in gc.get_referents(cache) if type(one) is dict and one is not vars(cache)]
+    found = answers_in(cache)
+    if isinstance(cache, FunctionType):
+        key = key if isinstance(key, tuple) else (key,), frozenset()
     return any(key in one for one in found) if found else True
+
+
+def answers_in(cache: Any) -> list[dict[Any, Any]]:
+    """What an `lru_cache` holds: Python's, or that of rez up to 3.0, which is a function with its answers around it."""
+    if isinstance(cache, FunctionType):
+        held = [cell.cell_contents for cell in cache.__closure__ or ()]
+    else:
+        held = gc.get_referents(cache)
+    return [one for one in held if type(one) is dict and one is not vars(cache)]
 
 
 def file_state(path: str | None) -> tuple[object, ...]:
@@ -225,6 +243,4 @@ def _family_state(place: Any, name: str) -> tuple[object, ...]:
 
 
 def _lists_folders(place: Any) -> bool:
-    return bool(
-        place.name() == "filesystem" and hasattr(place, "_get_family") and hasattr(place.get_family, "cache_info")
-    )
+    return bool(place.name() == "filesystem" and hasattr(place, "_get_family") and is_cache(place.get_family))

@@ -4,7 +4,8 @@ Invariants
 ----------
 - No error of ours gets out to rez, except for want of memory: it becomes a `NotNativeError`, and rez does the solve.
 - A person hears of it once per process, in one warning; `rer_numba.rez_bridge.stats` counts each.
-- What rez itself raises, or an orderer of somebody's own class, is no error of ours: rez is left to raise it.
+- What rez itself raises, or an orderer of somebody's own class, is no error of ours: rez is left to raise it. Nor is an
+  order that only rez can follow.
 - rez is asked after the refusal has been handled (`attempt`), so that what it raises shows no traceback of ours.
 """
 
@@ -22,7 +23,7 @@ from rez.package_order import PackageOrderList
 from rez.package_repository import package_repository_manager
 from rez.version import VersionError
 
-from rer_numba.errors import RerError
+from rer_numba.errors import RerError, UncertainOrderError
 from rer_numba.hearing import raised_by_handler
 from rer_numba.rez_bridge import modes
 from rer_numba.rez_bridge.loaded import loaded_traits
@@ -130,6 +131,8 @@ def attempt(ours: Callable[[], _T]) -> tuple[_T | None, NotNativeError | None]:
 
 
 def _reason(error: Exception, paths: Sequence[str]) -> str:
+    if isinstance(error, UncertainOrderError):
+        return f"a soft_timestamp orderer gives {error.family} an order that depends on which versions are left"
     try:
         from rer_numba.orderers import raised_by_custom  # for errors only
     except Exception:  # noqa: BLE001 - a part of rer-numba is gone, which is not worth a second error

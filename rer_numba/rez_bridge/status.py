@@ -125,14 +125,15 @@ def resolve(request: Sequence[str]) -> Facts:
     Returns
     -------
     dict
-        "status" ("error" if rez raises), "packages", "failure", "native", "fallback" and "reasons", "from_cache", and
-        the seconds that it took the first time ("seconds"), and once more in the same process ("seconds_again").
+        "status" ("error" if rez raises), "packages", "failure", "native", "fallback" and "reasons", "hooked" (if not,
+        rez solves alone: by RER_NUMBA=off, or since it is not known), "from_cache", and the seconds that it took the
+        first time ("seconds"), and once more in the same process ("seconds_again").
     """
     from rer_numba.rez_bridge.hook import installed
     from rer_numba.rez_bridge.stats import reset, stats
 
     reset()
-    with installed():
+    with installed() as is_hooked:
         started = time.perf_counter()
         answer = _answer(request)
         seconds = time.perf_counter() - started
@@ -146,6 +147,7 @@ def resolve(request: Sequence[str]) -> Facts:
         "native": counts["native"],
         "fallback": counts["fallback"],
         "reasons": counts["reasons"],
+        "hooked": is_hooked,
         "seconds": round(seconds, 4),
         "seconds_again": round(again, 4),
     }

@@ -59,10 +59,15 @@ class Watch:
         return is_there and (self._token is None or self._token() is not None)
 
 
+def is_cache(lookup: Any) -> bool:
+    """Tell whether a function remembers its answers: by Python's `lru_cache`, or by that which rez had up to 3.0."""
+    return hasattr(lookup, "cache_clear")
+
+
 def token_in(place: Any) -> ref[Token] | None:
     """The token in the cache of a repository; None if it has no such cache, and remembers nothing."""
     lookup: Any = getattr(place, "get_family", None)
-    if not hasattr(lookup, "cache_info"):
+    if not is_cache(lookup):
         return None
     known: ref[Token] | None = vars(place).get(_TOKEN)
     if known is not None and known() is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from rer_numba.paths.evaluator.expressions import Expressions, Frame, names_set_by, set_item
 from rer_numba.paths.evaluator.methods import items_of
 from rer_numba.paths.evaluator.modules import module, taken_from
+from rer_numba.paths.evaluator.notes import are_lazy, notes_of, require_plain_notes
 from rer_numba.paths.evaluator.operations import binary, checked, run
 from rer_numba.paths.evaluator.values import (
     FileRaisesError,
@@ -80,6 +81,7 @@ class Evaluation(Expressions):
         self.line = 0
         self._body = body
         self._calls = 0
+        self._lazy = False
         self._data: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
@@ -118,7 +120,9 @@ class Evaluation(Expressions):
                     self.assign(target, found)
             case ast.AugAssign():
                 self._assign_in_place(statement)
-            case ast.AnnAssign(target=ast.Name(id=name), value=value, simple=1):
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=note, value=value, simple=1):
+                if self._frame is None and not self._lazy:
+                    require_plain_notes([note], self.globals)
                 if value is not None:
                     self.set_name(name, self.value(value))
             case ast.Expr(value=value):
@@ -187,6 +191,7 @@ class Evaluation(Expressions):
             yield
 
     def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
+        self._lazy = self._lazy or are_lazy(statement)
         for alias in statement.names:
             if isinstance(statement, ast.ImportFrom):
                 self._bind(alias.asname or alias.name, taken_from(statement.module, statement.level, alias.name))
@@ -208,6 +213,8 @@ class Evaluation(Expressions):
         """Define a function; what is in it does not matter unless it is called."""
         if self._frame is not None or getattr(node, "type_params", None):
             raise NotEvaluatedError(f"has a function that is not evaluated ({node.name})")
+        if not self._lazy:
+            require_plain_notes(notes_of(node), self.globals)
         kind = self._decorators(node)
         arguments = node.args
         defaults = [self.value(one) for one in arguments.defaults]
