@@ -120,6 +120,11 @@ def empty(dtype: str) -> memoryview[int]:
     return memoryview(array(FORMATS[dtype])).toreadonly()
 
 
+def numbers(dtype: str, values: Iterable[int]) -> memoryview[int]:
+    """Memory with these numbers, which can be written."""
+    return memoryview(array(FORMATS[dtype], values))
+
+
 def zeros(dtype: str, length: int) -> memoryview[int]:
     """Memory for numbers, which can be written. Large ones cost nothing where nobody touches them."""
     if not length:
