@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from rer_numba.batch.blocks import OTHER, STATUS, Block
+from rer_numba.needed import require
 from rer_numba.results import SolveResult
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class SolveBatch(Sequence[SolveResult]):
             Explain failures, each of which is solved again for that. False: `failure_description` has those of errors
             only.
         """
+        require("a table of results", "numpy", "pyarrow")
         from rer_numba.batch.arrow import table_of
 
         return table_of(self, texts)
