@@ -137,7 +137,7 @@ class NeedsRezError(RerError):
         Why it could not be read without rez.
     """
 
-    remedy = "install rez with: pip install 'rer-numba[rez]'"
+    remedy = "install rez with: pip install rez"
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)

@@ -222,8 +222,8 @@ def _load(name: str, kernels: KernelSet) -> NativeFunction:
 
 def _compile(kernels: KernelSet, cpu: str, place: Place | None) -> bytes:
     """Compile for a CPU, or else for this machine."""
-    missing = f"there are no compiled kernels for this machine ({machine_name()}) in this installation: making them"
-    require_package(missing, "numba")
+    machine = machine_name() if cpu == HOST else cpu
+    require_package(f"there are no compiled kernels for {machine} in this installation: making them", "numba")
     from rer_numba.native.build import compile_shared
 
     try:
