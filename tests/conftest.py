@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from rez.plugin_managers import plugin_manager
 
 from rer_numba.user_cache import cache_folder
+from tests.wheels import shared_wheel
 
 ON_REQUEST = {
     "live_rez": "solves rez's 188 benchmark requests with rez itself: three minutes",
@@ -46,6 +48,13 @@ def rez_plugins() -> None:
     to need a plugin, rez would give it up for the rest of the process.
     """
     plugin_manager.get_plugins("package_repository")
+
+
+@pytest.fixture(scope="session")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree, one for all workers of a run."""
+    own = tmp_path_factory.getbasetemp()
+    return shared_wheel(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture
