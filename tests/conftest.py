@@ -9,6 +9,7 @@ import pytest
 from rez.plugin_managers import plugin_manager
 
 from rer_numba.user_cache import cache_folder
+from tests.each_python import is_chosen
 from tests.wheels import shared_wheel
 
 ON_REQUEST = {
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; keep the compiled kernels of one run for the next, whatever a test does to HOME."""
     for name, meaning in ON_REQUEST.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.addinivalue_line("markers", "each_python: those of tests/each_python.py")
     folder = cache_folder()
     if folder is not None:
         os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
@@ -75,8 +77,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seeds", chunks, ids=lambda chunk: f"{chunk.start}-{chunk.stop - 1}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is on request only."""
+    """Mark what runs on every Python; skip what is on request only."""
+    for item in items:
+        if is_chosen(item.nodeid):
+            item.add_marker(pytest.mark.each_python)
     chosen = config.getoption("markexpr")
     for name in ON_REQUEST:
         if name not in chosen:

@@ -24,6 +24,7 @@ else:
 
 import rer_numba
 from rer_numba.native.sources import CHECKING_SOURCES, COMPOSING_SOURCES, KERNEL_SOURCES
+from tests.each_python import CHOSEN
 from rer_numba.needed import IN_PIP
 
 ROOT = Path(__file__).parent.parent
@@ -90,6 +91,7 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert "README.md" in script.read_text(encoding="utf-8")
     if os.name == "posix":
         assert script.stat().st_mode & stat.S_IXUSR
+        assert (ROOT / ".ci" / "pythons").stat().st_mode & stat.S_IXUSR
 
 
 # ---------------------------------------------------------------------------------------------------------------- wheel
@@ -181,6 +183,13 @@ def test_no_text_names_somebodys_machine() -> None:
             continue
         found += [f"{path.relative_to(ROOT)}:{n}: {line}" for n, line in enumerate(lines, 1) if FORBIDDEN.search(line)]
     assert not found
+
+
+@pytest.mark.parametrize("chosen", CHOSEN)
+def test_what_runs_on_every_python_is_there(chosen: str) -> None:
+    """A name that is no test's would choose nothing."""
+    file, _, name = chosen.partition("::")
+    assert f"def {name.partition('[')[0]}" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_what_is_to_be_added_has_the_bounds_of_the_project() -> None:
