@@ -29,3 +29,7 @@ CHOSEN = (
 def is_chosen(name: str) -> bool:
     """Tell whether a test is one of them."""
     return any(name == chosen or name.startswith((f"{chosen}::", f"{chosen}[")) for chosen in CHOSEN)
+
+
+if __name__ == "__main__":
+    print(*sorted({name.partition("::")[0] for name in CHOSEN}))

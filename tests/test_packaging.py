@@ -24,8 +24,8 @@ else:
 
 import rer_numba
 from rer_numba.native.sources import CHECKING_SOURCES, COMPOSING_SOURCES, KERNEL_SOURCES
-from tests.each_python import CHOSEN
 from rer_numba.needed import IN_PIP
+from tests.each_python import CHOSEN
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rer_numba"
