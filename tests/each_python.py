@@ -13,6 +13,7 @@ CHOSEN = (
     "tests/test_bridge_solver.py::test_random_cases[range(0, 100)]",
     "tests/test_bridge_solver.py::test_everything_public_is_there",
     "tests/test_cli.py",
+    "tests/test_cli_ways.py",
     "tests/test_differential.py::test_random_cases",
     "tests/test_evaluator.py",
     "tests/test_forks.py",
