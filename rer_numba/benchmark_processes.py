@@ -19,6 +19,9 @@ _POLL = 0.2
 _LAST_WISH = 10.0
 """Seconds in which an interrupted step may give back what it has changed."""
 
+PYTHON = [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else [])]
+"""Runs what is given, without a look at the folder it is run in, where Python can be told so."""
+
 Found = dict[str, Any]
 
 
@@ -52,7 +55,7 @@ class Steps:
 
     def run(self, what: str, step: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Found:
         """Run a step, and show `what` meanwhile."""
-        command = [sys.executable, "-P", "-m", self._module, step, json.dumps(arguments)]
+        command = [*PYTHON, "-m", self._module, step, json.dumps(arguments)]
         with self._started(command, {**self._environment, **(environment or {})}) as process:
             while True:
                 self._progress.show(what)
@@ -103,7 +106,7 @@ class Steps:
         RerError
             It ends with a code that is none of `codes`.
         """
-        command = [sys.executable, "-P", *arguments]
+        command = [*PYTHON, *arguments]
         environment = {**self._environment, **(environment or {})}
         start = time.perf_counter()
         done = subprocess.run(

@@ -266,7 +266,7 @@ def summary(measured: Measurement, ours: Measurement, which: str) -> dict[str, A
 # -------------------------------------------------------------------------------------------------------------- telling
 def print_report(output: Output, report: Report, of: int) -> None:
     """Write the tables, what agreed, and the circumstances."""
-    counts = count_tables(report.prepared.repository.tables)
+    counts = count_tables(report.prepared.repository.views)
     output.heading(f"rez's benchmark: {len(report.ours.numbers)} of its {of} requests")
     output.text(", ".join(f"{counts[name]:,} {name}" for name in ("families", "packages", "variants")))
     output.heading("Time in the solver (ms)")
@@ -380,7 +380,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "processor": processor(),
         "python": platform.python_version(),
         **prepared,
-        **count_tables(report.prepared.repository.tables),
+        **count_tables(report.prepared.repository.views),
     }
 
 

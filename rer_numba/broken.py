@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rer_numba.packages import LATE, PROCESS
 from rer_numba.reader import Reader
-from rer_numba.schema import BUILDING, NONE, Tables
+from rer_numba.schema import BUILDING, NONE
+
+if TYPE_CHECKING:
+    from rer_numba.views import Views
 
 
 class Broken(NamedTuple):
@@ -38,32 +41,34 @@ class Broken(NamedTuple):
         return self.error_type == PROCESS
 
 
-def broken_parts(tables: Tables) -> list[Broken]:
+def broken_parts(views: Views) -> list[Broken]:
     """List everything that is broken, by family, newest version first; each error of a package once."""
-    reader = Reader(tables)
+    reader = Reader(views)
     found = [
-        Broken(reader.family_name(row), None, *reader.error(int(tables.family_error[row])))
-        for row in (tables.family_error != NONE).nonzero()[0].tolist()
+        Broken(reader.family_name(row), None, *reader.error(error)) for row, error in _not_none(views.family_error)
     ]
     seen = set()
-    for package, error, variant in sorted(_errors(tables)):
+    for package, error, variant in sorted(_errors(views)):
         if (package, error) not in seen:
             seen.add((package, error))
             found.append(_of_package(reader, package, error, variant))
     return sorted(found, key=lambda broken: broken.name.partition("-")[0])
 
 
-def _errors(tables: Tables) -> list[tuple[int, int, int]]:
+def _errors(views: Views) -> list[tuple[int, int, int]]:
     """(package, error, variant or NONE) of everything that packages and variants raise."""
     found = []
-    for column in (tables.package_error, tables.package_timestamp_error):
-        found += [(row, int(column[row]), NONE) for row in (column != NONE).nonzero()[0].tolist()]
+    for column in (views.package_error, views.package_timestamp_error):
+        found += [(row, error, NONE) for row, error in _not_none(column)]
     for prefix in ("", BUILDING):
-        column = getattr(tables, f"{prefix}variant_error")
-        found += [
-            (int(tables.variant_package[row]), int(column[row]), row) for row in (column != NONE).nonzero()[0].tolist()
-        ]
+        column = getattr(views, f"{prefix}variant_error")
+        found += [(views.variant_package[row], error, row) for row, error in _not_none(column)]
     return found
+
+
+def _not_none(column: memoryview[int]) -> list[tuple[int, int]]:
+    """(row, number) of what a column has."""
+    return [(row, number) for row, number in enumerate(column.tolist()) if number != NONE]
 
 
 def _of_package(reader: Reader, package: int, error: int, variant: int) -> Broken:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from rer_numba.checking import state
 from rer_numba.checking.state import FACT_FIELDS, POOLS, SET_FIELDS
 from rer_numba.environment import uses_jit
+from rer_numba.needed import require
 from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, NONE, count
 from rer_numba.views import Views, addresses, zeros
 
@@ -88,6 +89,7 @@ def _native_run(room: Room) -> Run:
 
 
 def _jit_run(room: Room) -> Run:
+    require("RER_NUMBA_ENGINE=jit", "numba", "numpy")
     import numpy as np
 
     from rer_numba.checking import kernels

@@ -99,6 +99,8 @@ def _date(text: str) -> int | None:
 
     if not (text[:4].isdecimal() and text[4:5] == "-" and text[5:7].isdecimal()):
         return None
+    if text.endswith("Z") and text[10:11] in ("T", " "):  # which Python reads since 3.11
+        text = f"{text[:-1]}+00:00"
     try:
         found = int(datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rer_numba.results import ResolvedVariant, SolveResult
     from rer_numba.schema import Tables
     from rer_numba.settings import Settings
+    from rer_numba.views import Views
 
 
 def print_json(value: Any) -> None:
@@ -42,20 +44,23 @@ def print_facts(output: Output, facts: list[tuple[str, str]]) -> None:
     output.table(Table((Column(""), Column("")), facts))
 
 
-def count_tables(tables: Tables) -> dict[str, int]:
+def count_tables(views: Tables | Views) -> dict[str, int]:
     """How much a repository holds; families that are only required do not count."""
-    import numpy as np
-
     from rer_numba.schema import BROKEN_FAMILY
 
-    is_found = (np.diff(tables.family_package_offsets) > 0) | (tables.family_flags & BROKEN_FAMILY != 0)
     return {
-        "families": int(np.count_nonzero(is_found)),
-        "packages": len(tables.package_version_rank),
-        "variants": len(tables.variant_package),
-        "requirements": len(tables.requirement_family),
-        "ranges": max(len(tables.range_offsets) - 1, 0),
+        "families": sum(1 for n, flags in families(views) if n or flags & BROKEN_FAMILY),
+        "packages": len(views.package_version_rank),
+        "variants": len(views.variant_package),
+        "requirements": len(views.requirement_family),
+        "ranges": max(len(views.range_offsets) - 1, 0),
     }
+
+
+def families(views: Tables | Views) -> Iterator[tuple[int, int]]:
+    """(number of packages, flags) of each family, also of those that are only required."""
+    offsets = views.family_package_offsets.tolist()
+    return zip(map(int.__sub__, offsets[1:], offsets), views.family_flags.tolist(), strict=False)
 
 
 def count_broken(repository: Repository) -> dict[str, int]:

@@ -23,6 +23,7 @@ from rer_numba.commands import (
 )
 from rer_numba.commands_process import print_process_parts, process_json, process_parts
 from rer_numba.errors import ConfigurationError, RerError
+from rer_numba.needed import require
 from rer_numba.tables_text import make_output
 
 if TYPE_CHECKING:
@@ -46,11 +47,12 @@ def encode(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         raise RerError("there is no place to write to; give -o FILE, for example site.rer")
     _require_own_place(arguments)
+    require("encoding packages", "numpy", "pyarrow")  # before anything is read
     with Progress() as progress:
         phases = _Phases(progress.show)
         with facts_only():
             repository = _read(arguments, phases)
-        counts = count_tables(repository.tables)
+        counts = count_tables(repository.views)
         if not counts["families"]:  # what was there must not be replaced by nothing
             raise RerError(f"{', '.join(repository.paths)}: there are no packages; nothing is written")
         phases("writing", 0, 1)

@@ -18,6 +18,7 @@ from rer_numba.commands import (
     count_tables,
     counted,
     facts_only,
+    families,
     print_facts,
     print_json,
     shown_file,
@@ -31,7 +32,7 @@ from rer_numba.tables_text import Column, PlainOutput, Table, make_output
 if TYPE_CHECKING:
     from rer_numba.broken import Broken
     from rer_numba.repository import Repository
-    from rer_numba.schema import Tables
+    from rer_numba.views import Views
 
 _SHOWN_NAMES = 20
 
@@ -106,8 +107,8 @@ def info(arguments: argparse.Namespace) -> int:
         "encoder": metadata.get(store.ENCODER, ""),
         "format": metadata.get(store.FORMAT, ""),
         "fingerprint": repository.fingerprint,
-        **count_tables(repository.tables),
-        **_count_mentioned(repository.tables),
+        **count_tables(repository.views),
+        **_count_mentioned(repository.views),
         **count_broken(repository),
         "paths": list(repository.paths),
         "path_settings": None if settings is None else asdict(settings),
@@ -121,16 +122,15 @@ def info(arguments: argparse.Namespace) -> int:
     return UNSOLVED if facts["changed"] or facts["moved_path"] is not None else OK
 
 
-def _count_mentioned(tables: Tables) -> dict[str, int]:
+def _count_mentioned(views: Views) -> dict[str, int]:
     """Families that have no packages, but are required; and how often anything is required."""
-    import numpy as np
-
     from rer_numba.schema import BROKEN_FAMILY, EPHEMERAL
 
-    empty = (np.diff(tables.family_package_offsets) == 0) & (tables.family_flags & (EPHEMERAL | BROKEN_FAMILY) == 0)
     return {
-        "families_mentioned_only": int(np.count_nonzero(empty)),
-        "requirements_of_variants": len(tables.variant_requirement),
+        "families_mentioned_only": sum(
+            1 for n, flags in families(views) if not (n or flags & (EPHEMERAL | BROKEN_FAMILY))
+        ),
+        "requirements_of_variants": len(views.variant_requirement),
     }
 
 
@@ -141,7 +141,7 @@ def _look(repository: Repository, level: str | None) -> dict[str, Any]:
     from rer_numba.paths.freshness import Freshness
     from rer_numba.progress import Progress
 
-    freshness = Freshness(repository.tables, repository.path_settings)
+    freshness = Freshness(repository.views, repository.path_settings)
     with Progress() as progress:
         changed = freshness.changed_families(
             level, lambda done, total: progress.show("looking at families", done, total)
@@ -216,7 +216,7 @@ def verify(arguments: argparse.Namespace) -> int:
             {
                 "file": repository.file,
                 "fingerprint": repository.fingerprint,
-                **count_tables(repository.tables),
+                **count_tables(repository.views),
                 **count_broken(repository),
                 "broken_parts": [part._asdict() for part in broken],
                 "process_parts": process_json(asking),
@@ -231,7 +231,7 @@ def _print_verified(file: str, repository: Repository, broken: list[Broken], ask
     output = make_output()
     late = count_broken(repository)["late"]
     of_process = f"{len(asking):,} of process, " if asking else ""
-    packages = counted(len(repository.tables.package_version_rank), "package")
+    packages = counted(len(repository.views.package_version_rank), "package")
     output.line(f"{file} is undamaged: {packages}, {late:,} late, {of_process}{len(broken):,} broken")
     print_process_parts(output, asking)
     if broken:

@@ -28,6 +28,7 @@ from rer_numba.composing.state import (
     WORK_DTYPES,
 )
 from rer_numba.environment import uses_jit
+from rer_numba.needed import require
 from rer_numba.schema import BUILDING, COLUMN_BY_NAME, COLUMNS, Column
 from rer_numba.views import addresses, empty, typed, zeros
 
@@ -286,6 +287,7 @@ def _native_run(table: array[int]) -> Run:
 
 
 def _jit_run(room: Room) -> Run:
+    require("RER_NUMBA_ENGINE=jit", "numba", "numpy")
     import numpy as np
 
     from rer_numba.composing import kernels

@@ -54,7 +54,7 @@ def _solve(repository: Repository, request: StudioRequest) -> SolveResult:
 
 
 def _print_studio(output: Output, repository: Repository, milliseconds: float) -> None:
-    n = count_tables(repository.tables)
+    n = count_tables(repository.views)
     output.heading(f"rer-numba {__version__}: an imaginary studio")
     implicit = " ".join(IMPLICIT[platform_at_hand()])
     output.text(

@@ -14,6 +14,7 @@ from rer_numba import hearing, schema, state
 from rer_numba.clock import CLOCK
 from rer_numba.environment import bytes_setting, uses_jit
 from rer_numba.errors import SolveLimitError
+from rer_numba.needed import require
 from rer_numba.policy import Policy
 from rer_numba.requests import EncodedRequest
 from rer_numba.schema import Tables
@@ -79,6 +80,7 @@ def _native_solve() -> Solve:
 
 
 def _jit_solve(engine: Engine) -> Solve:
+    require("RER_NUMBA_ENGINE=jit", "numba", "numpy")
     import numpy as np
 
     from rer_numba import kernels, rows

@@ -159,7 +159,7 @@ class NeedsRezError(RerError):
         What to do; default: install rez.
     """
 
-    remedy = "install rez with: pip install 'rer-numba[rez]'"
+    remedy = "install rez with: pip install rez"
 
     def __init__(self, path: str, reason: str, remedy: str = remedy) -> None:
         super().__init__(path, reason, remedy)
@@ -169,6 +169,32 @@ class NeedsRezError(RerError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}, so only rez can read it; {self.remedy}, and encode again"
+
+
+class NeedsPackageError(RerError):
+    """Something was asked for that takes a package which solving does without, and which is not installed.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs it.
+    packages : list of str
+        Those that are missing.
+    command : str
+        Adds them.
+    """
+
+    def __init__(self, purpose: str, packages: list[str], command: str) -> None:
+        super().__init__(purpose, packages, command)
+        self.purpose = purpose
+        self.packages = packages
+        self.command = command
+
+    def __str__(self) -> str:
+        is_one = len(self.packages) == 1
+        named = " and ".join(filter(None, (", ".join(self.packages[:-1]), self.packages[-1])))
+        missing = "is not installed here; add it" if is_one else "are not installed here; add them"
+        return f"{self.purpose} needs {named}, which {missing} with: {self.command}"
 
 
 class UntrustedPathError(RerError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rer_numba.errors import PackageRequestError, RerError, StaleRepositoryError, VersionError
 from rer_numba.forking import Lock
+from rer_numba.needed import require
 from rer_numba.options import Overrides, SolveOptions
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.paths.trust import FILE, Given, Trust
@@ -170,6 +171,7 @@ class Repository:
         ValueError, ConfigurationError, VersionError
             An option has a value that cannot be used; the text names it.
         """
+        require("encoding packages", "numpy")
         from rer_numba.encode import encode
 
         packages = list(packages)
@@ -218,6 +220,7 @@ class Repository:
         OSError
             A path cannot be listed. One that does not exist is empty, as in rez.
         """
+        require("encoding packages", "numpy")
         from rer_numba.paths.build import tables_of_paths
         from rer_numba.paths.settings import PathSettings
         from rer_numba.progress import reported
@@ -249,6 +252,7 @@ class Repository:
         ConfigurationError
             An orderer or a filter of `options` cannot be stored; the text says which. Nothing is written.
         """
+        require("saving a repository", "numpy", "pyarrow")
         from rer_numba import storage
 
         storage.save(self, path)
@@ -339,6 +343,8 @@ class Repository:
         RepositoryCorruptError
             The file was written over, instead of replaced, with something else.
         """
+        writes = self.path is not None and save is not False
+        require("refreshing a repository", "numpy", *(["pyarrow"] if writes else []))
         from rer_numba import storage
         from rer_numba.progress import reported
 
@@ -360,7 +366,7 @@ class Repository:
         """List what a solve raises when it touches it: families, packages and variants."""
         from rer_numba.broken import broken_parts
 
-        return broken_parts(self.whole_snapshot().tables)
+        return broken_parts(self.whole_snapshot().views)
 
     # --- solving
 

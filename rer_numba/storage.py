@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from rer_numba import store
 from rer_numba.errors import ConfigurationError, RepositoryCorruptError, RepositoryVersionError, RerError, VersionError
 from rer_numba.locks import LockLostError
+from rer_numba.needed import is_here, require
 from rer_numba.options import SolveOptions
 from rer_numba.paths.settings import PathSettings
 from rer_numba.paths.trust import FILE, FROZEN, Given, Trust
@@ -276,15 +277,17 @@ def save_renewed(repository: Repository, names: Iterable[str]) -> None:
     """Write families that solves have read again to the file, unless another process is writing, or we may not.
 
     What is written is what a refresh would write that looks at these families alone. Nothing raises: the next process
-    reads them again.
+    reads them again, which is also how it goes where there is nothing to write with.
     """
+    settings = repository.path_settings
+    if repository.path is None or settings is None or repository.refused:
+        return
+    if not (is_here("numpy") and is_here("pyarrow")):
+        return
     from rer_numba import generations
     from rer_numba.locks import LockedError
     from rer_numba.paths.refresh import read_again
 
-    settings = repository.path_settings
-    if repository.path is None or settings is None or repository.refused:
-        return
     try:
         with generations.lock_target(repository.path, wait_seconds=0) as lock:
             if _written_since(repository) is None:
@@ -355,6 +358,7 @@ def _read_changed(
     repository: Repository, check: Check, processes: int | None, on_progress: OnProgress, force: bool
 ) -> list[str]:
     """Read the changed families again, or all; give their names."""
+    require("reading package folders again", "numpy")
     from rer_numba.paths.build import tables_of_paths
     from rer_numba.paths.freshness import Freshness
     from rer_numba.paths.refresh import read_again
@@ -364,7 +368,7 @@ def _read_changed(
     if check == "frozen" and not force:
         return []
     loader = _loader(repository)
-    freshness = Freshness(repository.tables, settings)
+    freshness = Freshness(repository.views, settings)
     tables: Tables | Views = repository.views
     if force or freshness.other_location(repository.paths) is not None:
         paths = repository.paths

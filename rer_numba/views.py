@@ -16,6 +16,7 @@ from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rer_numba.forking import cached_property
+from rer_numba.needed import require
 from rer_numba.schema import BUILDING, COLUMNS, FORMATS, KERNEL_COLUMNS, Tables
 
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ def views_of(columns: Tables | Views) -> Views:
 
 
 def tables_of(columns: Tables | Views) -> Tables:
-    """Look at columns as numpy arrays; nothing is copied."""
+    """Look at columns as numpy arrays; nothing is copied. Raises `NeedsPackageError` where there is no numpy."""
     if isinstance(columns, Tables):
         return columns
+    require("reading columns as arrays", "numpy")
     import numpy as np
 
     views: list[memoryview[int]] = list(columns)
@@ -118,6 +120,11 @@ def longest_of(tables: Tables) -> Longest:
 def empty(dtype: str) -> memoryview[int]:
     """A view of no numbers, of one of the types of `rer_numba.schema.FORMATS`."""
     return memoryview(array(FORMATS[dtype])).toreadonly()
+
+
+def numbers(dtype: str, values: Iterable[int]) -> memoryview[int]:
+    """Memory with these numbers, which can be written."""
+    return memoryview(array(FORMATS[dtype], values))
 
 
 def zeros(dtype: str, length: int) -> memoryview[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ import rez
 from rez.plugin_managers import plugin_manager
 
 from rer_numba.user_cache import cache_folder
+from tests.each_python import is_chosen
+from tests.wheels import shared_wheel
 
 ON_REQUEST = {
     "live_rez": "solves rez's 188 benchmark requests with rez itself: three minutes",
@@ -49,9 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = config.getoption("rez_version")
     if wanted not in (None, rez.__version__):
         raise pytest.UsageError(f"this is rez {rez.__version__}, from {rez.__file__}, and not {wanted}")
+    config.addinivalue_line("markers", "each_python: those of tests/each_python.py")
     folder = cache_folder()
     if folder is not None:
         os.environ.setdefault("RER_NUMBA_CACHE_DIR", folder)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,6 +109,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
+@pytest.fixture(scope="session")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree, one for all workers of a run."""
+    own = tmp_path_factory.getbasetemp()
+    return shared_wheel(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
 @pytest.fixture
 def whole_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps whose time is up go on to their end, as in rez.
@@ -121,8 +134,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seeds", chunks, ids=lambda chunk: f"{chunk.start}-{chunk.stop - 1}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is on request only."""
+    """Mark what runs on every Python; skip what is on request only."""
+    for item in items:
+        if is_chosen(item.nodeid):
+            item.add_marker(pytest.mark.each_python)
     chosen = config.getoption("markexpr")
     for name in ON_REQUEST:
         if name not in chosen:

@@ -196,7 +196,7 @@ def test_what_comes_after_a_late_function_is_composed_once(tmp_path: Path, monke
     with rez_as(PathSettings()), rez_bridge.installed():
         status, found, _, _ = answer(path, ["start"])
     assert (status, len(found)) == ("solved", 14)
-    assert len(made) == 1
+    assert len(made) == 1, rez_bridge.stats()
 
 
 @pytest.mark.each_rez

@@ -530,10 +530,10 @@ def test_without_rez(tmp_path: Path) -> None:
     assert found["hollow-1"] == "PackageDefinitionFileMissing"  # which rez could not read either
     code, out, err = without_rez("solve", "-r", site, "late")
     assert code == cli.UNSOLVED and os.path.join("late", "1", "package.py") in out
-    assert "pip install 'rer-numba[rez]'" in out
+    assert "pip install rez" in out
     assert without_rez("solve", "-r", site, "app-1")[0] == 0
     code, out, err = without_rez("encode", "--from-rez", "-o", tmp_path / "x.rer")
-    assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1) and "pip install 'rer-numba[rez]'" in err
+    assert (code, out, err.count("\n")) == (cli.BAD_INPUT, "", 1) and "pip install rez" in err
     # encoded where rez is, solved where it is not
     Repository.from_paths([tree]).save(site)
     code, out, _ = without_rez("solve", "-r", site, "late")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,11 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_dates() -> None:
     """A day is its first moment, on this machine; a zone may be named."""
     for text, expected in {
-        "2026-10-01": datetime(2026, 9, 30, 15, tzinfo=UTC),
-        "2026-10-01T18:30": datetime(2026, 10, 1, 9, 30, tzinfo=UTC),
-        "2026-10-01 18:30:15": datetime(2026, 10, 1, 9, 30, 15, tzinfo=UTC),
-        "2026-10-01T18:30Z": datetime(2026, 10, 1, 18, 30, tzinfo=UTC),
-        "2026-10-01T18:30+02:00": datetime(2026, 10, 1, 16, 30, tzinfo=UTC),
+        "2026-10-01": datetime(2026, 9, 30, 15, tzinfo=timezone.utc),
+        "2026-10-01T18:30": datetime(2026, 10, 1, 9, 30, tzinfo=timezone.utc),
+        "2026-10-01 18:30:15": datetime(2026, 10, 1, 9, 30, 15, tzinfo=timezone.utc),
+        "2026-10-01T18:30Z": datetime(2026, 10, 1, 18, 30, tzinfo=timezone.utc),
+        "2026-10-01T18:30+02:00": datetime(2026, 10, 1, 16, 30, tzinfo=timezone.utc),
     }.items():
         assert parse(["solve", "app", "-t", text]).time == expected.timestamp(), text
     assert parse(["solve", "app", "-t", "20261001"]).time == 20_261_001  # as in rez

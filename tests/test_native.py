@@ -483,4 +483,4 @@ def test_sources_that_cannot_be_read(world: World) -> None:
 def test_without_numba_and_without_an_object(world: World) -> None:
     """An error that says what is missing."""
     error = world.run("without_numba", module="dummy_kernels").said["error"]
-    assert "needs Numba" in error
+    assert "making them needs numba" in error and "pip install 'numba" in error

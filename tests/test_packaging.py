@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.metadata
-import importlib.util
 import os
 import re
 import stat
@@ -25,6 +24,8 @@ else:
 
 import rer_numba
 from rer_numba.native.sources import CHECKING_SOURCES, COMPOSING_SOURCES, KERNEL_SOURCES
+from rer_numba.needed import IN_PIP
+from tests.each_python import CHOSEN
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rer_numba"
@@ -90,23 +91,14 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert "README.md" in script.read_text(encoding="utf-8")
     if os.name == "posix":
         assert script.stat().st_mode & stat.S_IXUSR
+        assert (ROOT / ".ci" / "pythons").stat().st_mode & stat.S_IXUSR
 
 
 # ---------------------------------------------------------------------------------------------------------------- wheel
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel of this tree."""
-    if importlib.util.find_spec("hatchling") is None:
-        pytest.skip("hatchling is not installed")
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (path,) = folder.glob("*.whl")
-    return zipfile.ZipFile(path)
+def wheel(wheel_file: Path) -> zipfile.ZipFile:
+    """The wheel of this tree, opened."""
+    return zipfile.ZipFile(wheel_file)
 
 
 def test_the_wheel_holds_the_package(wheel: zipfile.ZipFile) -> None:
@@ -191,6 +183,20 @@ def test_no_text_names_somebodys_machine() -> None:
             continue
         found += [f"{path.relative_to(ROOT)}:{n}: {line}" for n, line in enumerate(lines, 1) if FORBIDDEN.search(line)]
     assert not found
+
+
+@pytest.mark.parametrize("chosen", CHOSEN)
+def test_what_runs_on_every_python_is_there(chosen: str) -> None:
+    """A name that is no test's would choose nothing."""
+    file, _, name = chosen.partition("::")
+    assert f"def {name.partition('[')[0]}" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_what_is_to_be_added_has_the_bounds_of_the_project() -> None:
+    """The commands that tell what to install name every dependency, and numba in the versions that are wanted."""
+    bounds = {re.match(r"\w+", text)[0]: text for text in PROJECT["project"]["dependencies"]}
+    assert set(IN_PIP) == {*bounds, "llvmlite"}
+    assert IN_PIP["numba"] == f"'{bounds['numba']}'"
 
 
 # --------------------------------------------------------------------------------------------------------------- layers

@@ -104,8 +104,10 @@ def without_times(context: dict[str, Any] | None) -> dict[str, Any] | None:
     return context and {key: value for key, value in context.items() if key not in TIMES}
 
 
-HANDED_OVER = re.compile(r'  File ".*rez_bridge.solver\.py", line \d+, in solve\n    self\._rez\.solve\(\)\n')
-"""The one place of ours in the traceback of a solve that rez does."""
+HANDED_OVER = re.compile(
+    r'  File ".*rez_bridge.solver\.py", line \d+, in solve\n    self\._rez\.solve\(\)\n(    [~^]+\n)?'
+)
+"""The one place of ours in the traceback of a solve that rez does. Python 3.13 underlines calls."""
 
 
 def told(done: Done, studio: Studio) -> tuple[int, str, str]:

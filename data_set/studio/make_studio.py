@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def release(name: str, version: str, month: str, requires: str = "", variants: s
     """Add one package; `month` is "YYYY-MM" and becomes a timestamp within that month."""
     year, month_number = map(int, month.split("-"))
     # Spread over the month by position, so that no two releases share a second.
-    seconds = int(datetime(year, month_number, 1, 9, tzinfo=UTC).timestamp()) + len(packages) * 4001
+    seconds = int(datetime(year, month_number, 1, 9, tzinfo=timezone.utc).timestamp()) + len(packages) * 4001
     package: dict[str, Any] = {"name": name, "version": version, "requires": requires.split()}
     package["variants"] = [variant.split() for variant in variants.split("/")] if variants else []
     package["build_requires"] = build.split()

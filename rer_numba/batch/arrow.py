@@ -5,15 +5,15 @@ What is the same in many rows is made once: a package that is in a thousand resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from rer_numba import state
-from rer_numba.batch.blocks import Block, ragged
-from rer_numba.batch.results import STATUSES
+from rer_numba.batch.blocks import Block
+from rer_numba.batch.results import ROW_BITS, STATUSES
 
 if TYPE_CHECKING:
     from rer_numba.batch.results import SolveBatch
@@ -42,8 +42,8 @@ SCHEMA = pa.schema(
 
 def table_of(batch: SolveBatch, texts: bool) -> pa.Table:
     """See `SolveBatch.to_arrow`."""
-    records, statuses = batch.records(), batch.status_codes()
     answers = Answers(batch.blocks)
+    records, statuses = answers.records(batch), np.frombuffer(batch.status_codes(), np.int8)
     chunks = [
         answers.chunk(records[start : start + _ROWS], statuses[start : start + _ROWS], texts)
         for start in range(0, len(statuses), _ROWS)
@@ -89,6 +89,12 @@ class Answers:
         self._join_ephemerals()
         self._join_requests()
 
+    def records(self, batch: SolveBatch) -> IntArray:
+        """The answer of each request that was read, as a row of all blocks one after the other. int64."""
+        places = np.asarray(batch.places, np.int64)
+        records: IntArray = self.first[places >> ROW_BITS] + (places & ((1 << ROW_BITS) - 1))
+        return records
+
     def _found_others(self) -> dict[int, SolveResult]:
         return {
             int(first) + row: result
@@ -97,7 +103,7 @@ class Answers:
         }
 
     @staticmethod
-    def _joined(parts: list[IntArray], dtype: Any = np.int32) -> IntArray:
+    def _joined(parts: Sequence[Any], dtype: Any = np.int32) -> IntArray:
         return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype)
 
     # --- packages
@@ -122,7 +128,7 @@ class Answers:
 
     def _numbered(self, block: Block) -> IntArray:
         """The variants of a block, as numbers of `_rows`."""
-        found, inverse = np.unique(block.variants, return_inverse=True)
+        found, inverse = np.unique(np.asarray(block.variants, np.int32), return_inverse=True)
         name = block.view.reader.variant_name
         return np.array([self._row(name(variant)) for variant in found.tolist()], np.int32)[inverse]
 
@@ -169,7 +175,7 @@ class Answers:
                 given = [self._texts.number(str(one)) for one in block.vocabulary.given]
                 known = numbers[id(block.vocabulary)] = np.array(given, np.int32)
             counts.append(np.diff(block.given_offsets))
-            values.append(known[block.given])
+            values.append(known[np.asarray(block.given, np.int32)])
         self.given_count, self.given = self._joined(counts), self._joined(values)
         self.given_start = np.cumsum(self.given_count, dtype=np.int64) - self.given_count
 
@@ -232,7 +238,7 @@ class Answers:
         return errors, failures
 
     def _is_unsolved(self) -> IntArray:
-        parts = [block.status != state.SOLVED for block in self.blocks]
+        parts = [np.asarray(block.status) != state.SOLVED for block in self.blocks]
         return np.concatenate([np.zeros(0, bool), *parts])
 
 
@@ -252,3 +258,19 @@ def _padded(values: IntArray, missing: int) -> IntArray:
 
 def _list(offsets: IntArray, values: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+
+
+def ragged(starts: IntArray, counts: IntArray) -> IntArray:
+    """The numbers from each start on, so many of them, one list after the other.
+
+    Parameters
+    ----------
+    starts, counts : array, shape (n,)
+
+    Returns
+    -------
+    int64 array, shape (sum of counts,)
+    """
+    ends = np.cumsum(counts, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - counts), counts) + np.arange(total, dtype=np.int64)

@@ -4,23 +4,24 @@ Invariants
 ----------
 - A row that is written stays where it is; a block is filled, sealed, solved and packed, in this order.
 - What is kept of a row are numbers; only texts that cannot be made again are kept as texts.
+- No numpy: a process that solves a batch has not imported it, and need not have it.
 """
 
 from __future__ import annotations
 
+from array import array
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from rer_numba import state
 from rer_numba.clock import CLOCK
 from rer_numba.results import SolveResult
 from rer_numba.state import ROWS, Rows
+from rer_numba.views import numbers, zeros
 
 if TYPE_CHECKING:
     from rer_numba.batch.plans import Plan, Vocabulary, Word
     from rer_numba.requests import EncodedRequest, MergedRequest
-    from rer_numba.schema import IntArray
     from rer_numba.snapshot import Solve
 
 ALONE = state.HANDED
@@ -39,7 +40,7 @@ STATUS = {
     ALONE: "cancelled",
 }
 _CODES = {"solved": state.SOLVED, "aborted": state.OUT_OF_TIME, "error": state.ERROR, "failed": state.FAILED}
-_DTYPES = {array.name: array.dtype for array in ROWS}
+_INT32_BYTES = 4
 
 
 class Block:
@@ -54,12 +55,12 @@ class Block:
     Attributes
     ----------
     n_rows : int
-    status, num_solves, num_fails : array, shape (n_rows,)
+    status, num_solves, num_fails : view of int8, int32, int32, shape (n_rows,)
         Codes of `rer_numba.state`, or ALONE, OTHER; counters. Once it is sealed.
-    milliseconds : float32 array, shape (n_rows,)
-    variant_offsets, variants : array
+    milliseconds : array of float32, shape (n_rows,)
+    variant_offsets, variants : array of int32
         The resolved variants in rez's order. Once it is packed.
-    given_offsets, given : array
+    given_offsets, given : array of int32
         The requests, as numbers of words.
     errors : dict
         (class name, text) of the rows that ended in an error.
@@ -90,7 +91,7 @@ class Block:
         self._cut_ends: list[int] = [0]
         self._cuts: list[int] = []
         self._request_ends: list[int] = [0]
-        self._found: list[tuple[IntArray, IntArray]] = []
+        self._found: list[tuple[memoryview[int], memoryview[int]]] = []
         self._found_alone: dict[int, list[int]] = {}
 
     # --- filling
@@ -159,15 +160,14 @@ class Block:
             "row_cut": self._cuts,
             "next_row": [0],
         }
-        arrays = {name: np.array(values, _DTYPES[name]) for name, values in written.items()}
-        for array in ROWS:
-            if array.length == "row":
-                arrays[array.name] = np.zeros(n, array.dtype)
-        for name in ("call", "found_variant", "known_family", "known_variant"):
-            arrays[name] = np.zeros(0, _DTYPES[name])
-        self.given = np.array(self._given, np.int32)
-        self.given_offsets = np.array(self._given_ends, np.int32)
-        self.rows = Rows(**arrays)
+        arrays: list[memoryview[int]] = []
+        for kind in ROWS:
+            if kind.name in written:
+                arrays.append(numbers(kind.dtype, written[kind.name]))
+            else:  # what kernels write, one for each row; or what belongs to a thread, which it brings itself
+                arrays.append(zeros(kind.dtype, n if kind.length == "row" else 0))
+        self.given, self.given_offsets = array("i", self._given), array("i", self._given_ends)
+        self.rows = Rows(*arrays)
         self.status = self.rows.row_status
         self.num_solves, self.num_fails = self.rows.row_num_solves, self.rows.row_num_fails
         for row, status, ticks in self._preset:
@@ -181,9 +181,10 @@ class Block:
 
     def n_done(self) -> int:
         """How many rows are done, of a sealed block."""
-        return int(np.count_nonzero((self.status != state.NOT_DONE) & (self.status != ALONE)))
+        codes = bytes(self.status)
+        return len(codes) - codes.count(state.NOT_DONE) - codes.count(ALONE)
 
-    def add_found(self, call: IntArray, found: IntArray) -> int:
+    def add_found(self, call: memoryview[int], found: memoryview[int]) -> int:
         """Take over a `found_variant` that a thread is going to fill, and the scalars that say how far. Its number."""
         self._found.append((call, found))
         return len(self._found) - 1
@@ -198,8 +199,7 @@ class Block:
 
     def given_numbers(self, row: int) -> list[int]:
         """The words of a row, by number."""
-        numbers: list[int] = self.given[self.given_offsets[row] : self.given_offsets[row + 1]].tolist()
-        return numbers
+        return self.given[self.given_offsets[row] : self.given_offsets[row + 1]].tolist()
 
     def put(self, row: int, result: SolveResult, intern: Any) -> None:
         """Write the answer of a row that was solved by itself.
@@ -214,7 +214,7 @@ class Block:
         if result.status == "cancelled":
             return
         self.num_solves[row], self.num_fails[row] = result.num_solves, result.num_fails
-        self.rows.row_ticks[row] = result.solve_time_ms / 1000 * CLOCK.ticks
+        self.rows.row_ticks[row] = int(result.solve_time_ms / 1000 * CLOCK.ticks)
         code = _CODES[result.status]
         is_elsewhere = result.fallback_reason is not None or result.reader not in (None, self.view.reader)
         if is_elsewhere or result.status == "failed":  # which may be of another state of the repository
@@ -230,17 +230,20 @@ class Block:
     def pack(self) -> None:
         """Keep the answers only, once nobody solves rows any more."""
         rows = self.rows
-        self.milliseconds = (rows.row_ticks * (1000 / CLOCK.ticks)).astype(np.float32)
-        count, first, number = rows.row_found_count, rows.row_found_first.astype(np.int64), rows.row_found_number
-        kept = [found[: call[state.N_FOUND]] for call, found in self._found]
+        milliseconds = 1000 / CLOCK.ticks
+        self.milliseconds = array("f", [ticks * milliseconds for ticks in rows.row_ticks])
+        count, first, number = rows.row_found_count, rows.row_found_first, rows.row_found_number
+        kept = [found.cast("B") for _, found in self._found]
         for row, variants in self._found_alone.items():
             count[row], first[row], number[row] = len(variants), 0, len(kept)
-            kept.append(np.array(variants, np.int32))
-        starts = np.cumsum([0, *map(len, kept)])
-        self.variant_offsets = np.zeros(self.n_rows + 1, np.int32)
-        np.cumsum(count, out=self.variant_offsets[1:])
-        together = np.concatenate(kept) if kept else np.zeros(0, np.int32)
-        self.variants = together[ragged(starts[number] + first, count)]
+            kept.append(memoryview(array("i", variants)).cast("B"))
+        self.variant_offsets = array("i", accumulate(count, initial=0))
+        pieces = [
+            kept[which][start * _INT32_BYTES : (start + n) * _INT32_BYTES]
+            for n, start, which in zip(count, first, number, strict=True)
+            if n
+        ]
+        self.variants = array("i", b"".join(pieces))
         self.is_packed = True  # before anything is taken away: a child of fork may find it here
         self.plan = None
         self._merged.clear()
@@ -249,11 +252,11 @@ class Block:
     def drop(self) -> None:
         """Let no row be done, of a block that was never handed in. It may be half written."""
         n = self.n_rows
-        self.status = np.zeros(n, np.int8)
-        self.num_solves, self.num_fails = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        self.milliseconds = np.zeros(n, np.float32)
-        self.variant_offsets, self.variants = np.zeros(n + 1, np.int32), np.zeros(0, np.int32)
-        self.given_offsets, self.given = np.zeros(n + 1, np.int32), np.zeros(0, np.int32)
+        self.status = zeros("int8", n)
+        self.num_solves, self.num_fails = zeros("int32", n), zeros("int32", n)
+        self.milliseconds = array("f", bytes(n * _INT32_BYTES))
+        self.variant_offsets, self.variants = array("i", bytes((n + 1) * _INT32_BYTES)), array("i")
+        self.given_offsets, self.given = array("i", bytes((n + 1) * _INT32_BYTES)), array("i")
         self.errors.clear()
         self.plan = None
         self.is_packed = True
@@ -262,16 +265,16 @@ class Block:
 
     def result(self, row: int) -> SolveResult:
         """The answer of a row."""
-        code = int(self.status[row])
+        code = self.status[row]
         if code == OTHER:
             return self.others[row]
         status = STATUS[code]
         error_type, failure = self.errors.get(row, (None, None)) if status == "error" else (None, self._failure(row))
         return SolveResult(
             status,
-            num_solves=int(self.num_solves[row]),
-            num_fails=int(self.num_fails[row]),
-            solve_time_ms=float(self.milliseconds[row]),
+            num_solves=self.num_solves[row],
+            num_fails=self.num_fails[row],
+            solve_time_ms=self.milliseconds[row],
             variants=(self.view.reader, self.row_variants(row)) if status == "solved" else None,
             ephemerals=list(self.ephemerals.get(row, ())),
             failure=failure,
@@ -280,12 +283,11 @@ class Block:
 
     def row_variants(self, row: int) -> list[int]:
         """The resolved variants of a row."""
-        variants: list[int] = self.variants[self.variant_offsets[row] : self.variant_offsets[row + 1]].tolist()
-        return variants
+        return self.variants[self.variant_offsets[row] : self.variant_offsets[row + 1]].tolist()
 
     def _failure(self, row: int) -> Any:
         """The text of a row that was not solved, or what makes it."""
-        code = int(self.status[row])
+        code = self.status[row]
         if code == state.OUT_OF_TIME:
             return "time limit exceeded"
         if code in (state.NOT_DONE, ALONE):
@@ -302,7 +304,7 @@ class Block:
         from rer_numba.snapshot import Solve, how_stopped, why_failed
 
         solve = Solve(self.view, self.view.reader.encode(merged.requirements), self.paths, self.options)
-        code, fails = int(self.status[row]), int(self.num_fails[row])
+        code, fails = self.status[row], self.num_fails[row]
         if code == state.FAIL_LIMIT:
             return f"{how_stopped(code, fails)[1]}:\n{why_failed(solve, fails)}"
         return _cycle(solve) if code == state.CYCLIC else why_failed(solve)
@@ -321,19 +323,3 @@ def _cycle(solve: Solve) -> str:
         return solve.explainer().cycle()
     finally:
         solve.close()
-
-
-def ragged(starts: IntArray, counts: IntArray) -> IntArray:
-    """The numbers from each start on, so many of them, one list after the other.
-
-    Parameters
-    ----------
-    starts, counts : array, shape (n,)
-
-    Returns
-    -------
-    int64 array, shape (sum of counts,)
-    """
-    ends = np.cumsum(counts, dtype=np.int64)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - (ends - counts), counts) + np.arange(total, dtype=np.int64)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rer_numba.errors import RerError
+from rer_numba.needed import require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,10 +48,14 @@ def writer_of(path: str) -> Writer:
 
 
 def require_writable(path: str) -> None:
-    """Raise what can be known before anything is solved: `UnknownFormatError`, or as `publish.require_writable`."""
+    """Raise what can be known before anything is solved.
+
+    `UnknownFormatError`, `NeedsPackageError`, or as `publish.require_writable`.
+    """
     from rer_numba import publish
 
-    writer_of(path)
+    if writer_of(path) in (_write_arrow, _write_parquet):
+        require("writing this kind of file", "numpy", "pyarrow")
     publish.require_writable(path)
 
 

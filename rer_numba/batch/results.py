@@ -6,21 +6,19 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from rer_numba.batch.blocks import OTHER, STATUS, Block
+from rer_numba.needed import require
 from rer_numba.results import SolveResult
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from rer_numba.schema import IntArray
-
 STATUSES = ("solved", "failed", "error", "aborted", "cancelled")
-_ROW_BITS = 16
-_CODE_OF_STATUS = np.full(256, STATUSES.index("cancelled"), np.int8)
-for _code, _name in STATUS.items():
-    _CODE_OF_STATUS[_code] = STATUSES.index(_name)
+ROW_BITS = 16
+"""Of the place of an answer: the number of its block stands above that of its row."""
+_ROW = (1 << ROW_BITS) - 1
+_CANCELLED = STATUSES.index("cancelled")
+_CODE_OF_STATUS = bytes(STATUSES.index(STATUS.get(code, "cancelled")) for code in range(256))
 
 
 class SolveBatch(Sequence[SolveResult]):
@@ -51,7 +49,7 @@ class SolveBatch(Sequence[SolveResult]):
         if number is None:
             number = self._numbers[id(block)] = len(self._blocks)
             self._blocks.append(block)
-        self._places.append((number << _ROW_BITS) | row)
+        self._places.append((number << ROW_BITS) | row)
 
     def end(self, is_cancelled: bool) -> None:
         """Nothing comes any more, and nobody solves."""
@@ -87,7 +85,7 @@ class SolveBatch(Sequence[SolveResult]):
     def _result(self, index: int) -> SolveResult:
         if index < len(self._places):
             place = self._places[index]
-            return self._blocks[place >> _ROW_BITS].result(place & ((1 << _ROW_BITS) - 1))
+            return self._blocks[place >> ROW_BITS].result(place & _ROW)
         return SolveResult("cancelled", failure="the solve was cancelled")
 
     def request(self, index: int) -> list[str]:
@@ -96,26 +94,22 @@ class SolveBatch(Sequence[SolveResult]):
         if index >= len(self._places):
             return []
         place = self._places[index]
-        block = self._blocks[place >> _ROW_BITS]
+        block = self._blocks[place >> ROW_BITS]
         given = block.vocabulary.given
-        return [str(given[number]) for number in block.given_numbers(place & ((1 << _ROW_BITS) - 1))]
+        return [str(given[number]) for number in block.given_numbers(place & _ROW)]
 
     # --- all at once
 
-    def status_codes(self) -> IntArray:
-        """The status of each request, as a place in `STATUSES`. int8, shape (len(self),)."""
-        codes = np.full(len(self), STATUSES.index("cancelled"), np.int8)
-        records = self.records()
-        found = np.concatenate([_codes(block) for block in self._blocks]) if self._blocks else np.zeros(0, np.int8)
-        codes[: len(records)] = found[records]
-        return codes
+    def status_codes(self) -> bytes:
+        """The status of each request, as a place in `STATUSES`: as many bytes as there are requests."""
+        found = [_codes(block) for block in self._blocks]
+        codes = bytes([found[place >> ROW_BITS][place & _ROW] for place in self._places])
+        return codes.ljust(len(self), bytes([_CANCELLED]))
 
-    def records(self) -> IntArray:
-        """The answer of each request that was read, as a row of all blocks one after the other. int64."""
-        first = np.cumsum([0, *(block.n_rows for block in self._blocks)], dtype=np.int64)
-        places = np.frombuffer(self._places, np.int64) if self._places else np.zeros(0, np.int64)
-        records: IntArray = first[places >> _ROW_BITS] + (places & ((1 << _ROW_BITS) - 1))
-        return records
+    @property
+    def places(self) -> memoryview[int]:
+        """Where the answer of each request is that was read: the number of its block, above `ROW_BITS` of its row."""
+        return memoryview(self._places)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -125,19 +119,19 @@ class SolveBatch(Sequence[SolveResult]):
     @property
     def counts(self) -> dict[str, int]:
         """How many requests came to each status; those that none came to are left out."""
-        found = np.bincount(self.status_codes(), minlength=len(STATUSES)).tolist()
+        codes = self.status_codes()
+        found = [codes.count(code) for code in range(len(STATUSES))]
         return {name: count for name, count in zip(STATUSES, found, strict=True) if count}
 
     def indexes_of(self, *statuses: str) -> list[int]:
         """Which requests came to one of these statuses."""
-        wanted = [STATUSES.index(status) for status in statuses]
-        found: list[int] = np.flatnonzero(np.isin(self.status_codes(), wanted)).tolist()
-        return found
+        wanted = {STATUSES.index(status) for status in statuses}
+        return [index for index, code in enumerate(self.status_codes()) if code in wanted]
 
     @property
     def n_done(self) -> int:
         """How many requests have an answer."""
-        return int(np.count_nonzero(self.status_codes() != STATUSES.index("cancelled")))
+        return len(self) - self.status_codes().count(_CANCELLED)
 
     def to_arrow(self, *, texts: bool = True) -> pa.Table:
         """Make a pyarrow.Table with one row for each request: see docs/batches.md for its columns.
@@ -148,6 +142,7 @@ class SolveBatch(Sequence[SolveResult]):
             Explain failures, each of which is solved again for that. False: `failure_description` has those of errors
             only.
         """
+        require("a table of results", "numpy", "pyarrow")
         from rer_numba.batch.arrow import table_of
 
         return table_of(self, texts)
@@ -160,12 +155,13 @@ class SolveBatch(Sequence[SolveResult]):
         return f"<SolveBatch {len(self):,} requests: {counts or 'none'}>"
 
 
-def _codes(block: Block) -> IntArray:
+def _codes(block: Block) -> bytes:
     """The status of each row of a block, as a place in `STATUSES`."""
-    codes: IntArray = _CODE_OF_STATUS[block.status.view(np.uint8)]
-    for row in np.flatnonzero(block.status == OTHER).tolist():
-        codes[row] = STATUSES.index(block.others[row].status)
-    return codes
+    codes = bytearray(bytes(block.status).translate(_CODE_OF_STATUS))
+    for row, result in block.others.items():
+        if block.status[row] == OTHER:
+            codes[row] = STATUSES.index(result.status)
+    return bytes(codes)
 
 
 class BatchInterrupted(KeyboardInterrupt):

@@ -101,7 +101,7 @@ class _Pace:
         finished = [block for block in self.unfinished if block.is_packed]
         if finished:
             self.unfinished = [block for block in self.unfinished if not block.is_packed]
-            seconds = max(float(finished[-1].milliseconds.mean()) / 1000, 1e-6)
+            seconds = max(sum(finished[-1].milliseconds) / finished[-1].n_rows / 1000, 1e-6)
             wanted = min(int(_BLOCK_SECONDS / seconds), 2 * self._encoder.rows_wanted)
             self._encoder.rows_wanted = min(max(wanted, 16), MOST_ROWS)
 

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rer_numba import forking, state
 from rer_numba.batch.blocks import ALONE, Block
 from rer_numba.clock import CLOCK
@@ -225,11 +223,11 @@ class Workers:
             rows = self._own_rows(block, session, NONE)
             while (status := self._call(block, session, rows)) not in (state.NO_ROW_LEFT, state.CANCELLED):
                 if status == state.FOUND_FULL:
-                    rows = self._own_rows(block, session, int(rows.call[state.ROW]), int(rows.call[state.GOES_ON]))
+                    rows = self._own_rows(block, session, rows.call[state.ROW], rows.call[state.GOES_ON])
                 elif status == state.HAND_BACK or (status == state.NEED_ROOM and not _grows(session, rows)):
-                    row = int(rows.call[state.ROW])
+                    row = rows.call[state.ROW]
                     rows.call[state.ROW] = NONE
-                    ended = int(rows.call[state.ENDED]) if status == state.HAND_BACK else NONE
+                    ended = rows.call[state.ENDED] if status == state.HAND_BACK else NONE
                     if ended == NONE:
                         self._solve_alone(block, row)
                     elif ended == state.ERROR or not self._finish(block, row, session, ended):
@@ -264,8 +262,8 @@ class Workers:
         """
         plan = block.plan
         assert plan is not None
-        call = np.zeros(state.CALL_SIZE, np.int64)
-        found = np.empty(max(_LEAST_FOUND, 4 * session.sizes.groups["scope"]), np.int32)
+        call = zeros("int64", state.CALL_SIZE)
+        found = zeros("int32", max(_LEAST_FOUND, 4 * session.sizes.groups["scope"]))
         call[state.N_ROWS] = block.n_rows
         call[state.ROW] = first
         call[state.GOES_ON] = goes_on
@@ -278,7 +276,7 @@ class Workers:
         """Solve the rows that nobody has taken. One that is taken twice gets the same answer twice."""
         while not self.is_cancelled():
             with self._changed:
-                row = int(block.rows.next_row[0])
+                row = block.rows.next_row[0]
                 block.rows.next_row[0] = row + 1
             if row >= block.n_rows:
                 return
@@ -292,7 +290,7 @@ class Workers:
         It needs another solve only when something has changed.
         """
         assert block.plan is not None
-        seconds = int(block.rows.row_ticks[row]) / CLOCK.ticks
+        seconds = block.rows.row_ticks[row] / CLOCK.ticks
         result = self._repository.finish_merged(
             block.plan.snapshot, block.merged(row), block.options, session, ended, seconds
         )
@@ -304,7 +302,7 @@ class Workers:
         """Solve a row as `Repository.solve` does."""
         limits = self._limits
         if limits is not None:
-            limits = limits.begun(int(block.rows.row_ticks[row]) / CLOCK.ticks)
+            limits = limits.begun(block.rows.row_ticks[row] / CLOCK.ticks)
         try:
             result = self._repository.solve_merged(block.merged(row), block.options, limits, self.signal)
         except ConfigurationError as error:  # an orderer that cannot be followed for what this one comes to

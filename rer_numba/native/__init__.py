@@ -20,9 +20,10 @@ from typing import Final, NamedTuple
 
 from rer_numba.forking import Lock
 from rer_numba.native.cache import Place, file_name
-from rer_numba.native.code import NativeError, NativeFunction, load_code
+from rer_numba.native.code import NativeError, NativeFunction, load_code, require_package
 from rer_numba.native.host import HOST
-from rer_numba.native.key import KERNEL_SETS, KERNELS, PORTABLE, KernelSet, object_key, portable_key
+from rer_numba.native.key import KERNEL_SETS, KERNELS, PORTABLE, KernelSet, machine_name, object_key, portable_key
+from rer_numba.needed import is_here
 from rer_numba.tell import warn_once
 from rer_numba.user_cache import cache_folder
 
@@ -104,6 +105,7 @@ def warmup(
 
 
 def _warm(cpu: str, prebuilt_folder: str | None, kernels: KernelSet) -> WarmObject:
+    require_package("compiling kernels", "numba")
     from rer_numba.native.build import compile_shared
 
     place = _place_to_warm(_checked_name(cpu), prebuilt_folder, kernels)
@@ -175,6 +177,7 @@ def _host_features(name: str) -> set[str]:
     """Return the features of this machine, if the name is a level that asks for some."""
     if name not in _LEVELS:
         return set()
+    require_package(f"telling whether this machine is a {name}", "llvmlite")
     from rer_numba.native.machine import find_target
 
     return set(find_target(HOST).features.replace("+", "").split(","))
@@ -182,9 +185,12 @@ def _host_features(name: str) -> set[str]:
 
 # ------------------------------------------------------------------------------------------------------ where code lies
 def _own_place(kernels: KernelSet, cpu: str) -> Place | None:
-    """Return the place in the user's cache, or None if there is no folder for one or no source to name it after."""
+    """Return the place in the user's cache.
+
+    None if there is no folder for one, no source to name it after, or no Numba that could have made what lies there.
+    """
     folder = cache_folder()
-    if folder is None:
+    if folder is None or not is_here("numba"):
         return None
     try:
         key = object_key(kernels, cpu)
@@ -216,6 +222,8 @@ def _load(name: str, kernels: KernelSet) -> NativeFunction:
 
 def _compile(kernels: KernelSet, cpu: str, place: Place | None) -> bytes:
     """Compile for a CPU, or else for this machine."""
+    machine = machine_name() if cpu == HOST else cpu
+    require_package(f"there are no compiled kernels for {machine} in this installation: making them", "numba")
     from rer_numba.native.build import compile_shared
 
     try:

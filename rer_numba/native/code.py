@@ -11,7 +11,9 @@ import ctypes
 from collections.abc import Callable
 from typing import Final
 
+from rer_numba.errors import NeedsPackageError
 from rer_numba.native import image
+from rer_numba.needed import require
 
 ENTRY: Final = "rer_numba_entry"
 """The one name an object file exports."""
@@ -26,6 +28,14 @@ _PROTOTYPE: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 
 class NativeError(Exception):
     """Machine code that cannot be made or loaded on this system."""
+
+
+def require_package(purpose: str, package: str) -> None:
+    """Raise NativeError, which says what to install, unless a package is here."""
+    try:
+        require(purpose, package)
+    except NeedsPackageError as error:
+        raise NativeError(str(error)) from None
 
 
 def load_code(code: bytes) -> NativeFunction:
@@ -45,7 +55,7 @@ def load_code(code: bytes) -> NativeFunction:
     Raises
     ------
     NativeError
-        If this system allows no executable memory, or the object has no entry.
+        If this system allows no executable memory, the object has no entry, or llvmlite is missing that loads it.
 
     Notes
     -----
@@ -55,6 +65,7 @@ def load_code(code: bytes) -> NativeFunction:
         if image.is_image(code):
             address = image.map_image(code)
         else:
+            require_package("loading compiled kernels on this system", "llvmlite")
             from rer_numba.native.machine import load_object
 
             address = load_object(code, ENTRY)

@@ -97,7 +97,7 @@ def object_key(kernels: KernelSet, cpu: str) -> bytes:
     cpu : str
         Name of a CPU, or "host".
     """
-    facts = (*_code_facts(kernels), _machine(), *_tool_facts())
+    facts = (*_code_facts(kernels), f"machine={machine_name()}", *_tool_facts())
     return _digest(*facts, f"mode={_mode()}", f"cpu=host {processor()}" if cpu == HOST else f"cpu=named {cpu}")
 
 
@@ -125,7 +125,7 @@ def portable_key(kernels: KernelSet, cpu: str, machine: tuple[str, str] | None =
     """
     # of Numba's settings only this one changes what the code does
     checks = os.environ.get("NUMBA_BOUNDSCHECK", "") not in ("", "0")
-    return _digest(*_code_facts(kernels), _machine(machine), f"checks={checks}", f"cpu=named {cpu}")
+    return _digest(*_code_facts(kernels), f"machine={machine_name(machine)}", f"checks={checks}", f"cpu=named {cpu}")
 
 
 class SourceStamp:
@@ -162,9 +162,9 @@ def _code_facts(kernels: KernelSet) -> Iterator[str]:
         yield f"source={name} {digest(_read(os.path.join(kernels.folder, name))).hex()}"
 
 
-def _machine(machine: tuple[str, str] | None = None) -> str:
-    kind, system = machine or (architecture(), sys.platform)
-    return f"machine={kind} {system}"
+def machine_name(machine: tuple[str, str] | None = None) -> str:
+    """Architecture and system, of this machine or of one of `MACHINES`."""
+    return " ".join(machine or (architecture(), sys.platform))
 
 
 def _mode() -> list[tuple[str, str]]:

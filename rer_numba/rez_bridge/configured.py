@@ -175,7 +175,7 @@ def _rez_config() -> Any:
     except ImportError as error:
         raise ConfigurationError(
             f"rez's configuration is read by rez, which cannot be imported here ({error}); "
-            "pip install 'rer-numba[rez]', or store the options where rez is: rer-numba encode --from-rez"
+            "pip install rez, or store the options where rez is: rer-numba encode --from-rez"
         ) from None
     if is_too_old(rez.__version__):
         raise ConfigurationError(f"{unsupported(rez.__version__)}; until then rez solves alone")
