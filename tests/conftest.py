@@ -19,7 +19,7 @@ from tests.wheels import shared_wheel
 ON_REQUEST = {
     "live_rez": "solves rez's 188 benchmark requests with rez itself: three minutes",
     "exhaustive": "every one- and two-item request over rez's own test packages: some minutes",
-    "numba_bounds": "the composing kernels, compiled by Numba with bounds checks: two minutes to compile",
+    "numba_bounds": "kernels of solves and of composing, compiled by Numba with bounds checks: some minutes to compile",
 }
 """Markers of tests that only run when `-m` names them."""
 

@@ -88,6 +88,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run_child(CHECKED, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(cache))
 
 
+@pytest.mark.numba_bounds
 def test_numba_gives_the_same_answers(checked: dict[str, Any]) -> None:
     expected = solve_task(CHECKED)
     assert len(expected) > 320
@@ -100,11 +101,13 @@ def assert_same(theirs: list[Any], ours: list[Any]) -> None:
         assert [origin, answer] == expected
 
 
+@pytest.mark.numba_bounds
 def test_bounds_are_checked(checked: dict[str, Any]) -> None:
     """An IndexError would have been an answer that differs: this shows that there would have been one."""
     assert checked["checks_bounds"]
 
 
+@pytest.mark.numba_bounds
 def test_each_kernel_is_compiled_once(checked: dict[str, Any]) -> None:
     """More than one signature is a waste of compile time, and a sign of an integer of another size."""
     signatures: dict[str, int] = checked["signatures"]
