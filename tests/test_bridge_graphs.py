@@ -43,7 +43,7 @@ from tests.product import as_requests, repository_of
 from tests.random_cases import random_case
 from tests.random_options import random_options_case
 
-STEP_SEEDS = range(60)
+STEP_SEEDS = range(30)
 MOST_STEPS = 12
 OPTION_SEEDS = range(250)
 REACHED = {

@@ -439,11 +439,11 @@ def test_invalid_tables_with_right_checksums(file: Path, monkeypatch: pytest.Mon
 DAMAGE = {
     "truncated": 0,
     "cut_out": 500,
-    "bit_flips": 3000,
-    "random_bytes": 3000,
-    "wild_numbers": 3000,
+    "bit_flips": 1500,
+    "random_bytes": 1500,
+    "wild_numbers": 1500,
     "noise": 1000,
-    "repaired_columns": 3000,
+    "repaired_columns": 1000,
     "repaired_metadata": 1000,
     "forged": 1000,
 }
