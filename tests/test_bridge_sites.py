@@ -22,6 +22,7 @@ from rez.version import Requirement
 
 from rer_numba.assembly import AssembledSnapshot
 from rer_numba.errors import PackageRequestError
+from rer_numba.generations import BESIDE
 from rer_numba.options import SolveOptions
 from rer_numba.packages import LATE, PROCESS, PackageData
 from rer_numba.partial import UNREAD
@@ -29,7 +30,7 @@ from rer_numba.paths.settings import PathSettings
 from rer_numba.repository import Repository
 from rer_numba.requests import parse_requests
 from rer_numba.results import SolveResult
-from rer_numba.rez_bridge.published import FOLDER, VARIABLE
+from rer_numba.rez_bridge.published import VARIABLE
 from rer_numba.rez_bridge.sites import Site, forget_sites, site_of
 from rer_numba.touched import Touched
 from tests.oracle import Answer, RezOracle, _rez_filter
@@ -103,7 +104,7 @@ def publish(paths: Sequence[str], target: Path, settings: PathSettings = DEFAULT
 
 
 def beside(path: str) -> Path:
-    return Path(path, FOLDER)
+    return Path(path, BESIDE)
 
 
 # ---- random trees
