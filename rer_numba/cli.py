@@ -59,12 +59,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(argv)
             sys.stdout.flush()
         except BrokenPipeError:  # `rer-numba ... | head` is no error
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()
             code = UNSOLVED
+        except OSError as error:  # what was left in the buffer finds no room
+            if flag("RER_NUMBA_DEBUG"):
+                raise
+            complain(_describe(error))
+            code = BAD_INPUT
         except KeyboardInterrupt:
             complain("interrupted")
             code = INTERRUPTED
     return code
+
+
+def _give_up_output() -> None:
+    """Let what is still to be written lead nowhere; else Python tries once more at its end, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _replace_closed_streams() -> None:
@@ -109,7 +119,10 @@ def _command(place: str) -> Any:
 # --------------------------------------------------------------------------------------------------------------- errors
 def complain(text: str) -> None:
     """Tell why the command failed."""
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # which is why, or does not matter any more
+        _give_up_output()
     say(f"rer-numba: {text}\n")
 
 

@@ -74,9 +74,12 @@ def test_all_commands_are_tried() -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full on this system")
-def test_full_streams(folder: Path) -> None:
-    full = run(folder, "solve maya", ">/dev/full")
-    assert (full.returncode, full.stderr.count("\n")) == (2, 1)
-    assert "No space left" in full.stderr
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_streams(folder: Path, unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    for command in ("solve maya", "solve nobody", "solve --json maya", "solve-many requests.txt"):
+        full = run(folder, command, ">/dev/full")
+        assert (full.returncode, full.stderr.count("\n")) == (2, 1), full.stderr
+        assert "No space left" in full.stderr
     assert run(folder, "solve maya", "2>/dev/full").returncode == 0
     assert run(folder, "solve -r /nowhere/x.rer maya", "2>/dev/full").returncode == 2
