@@ -16,7 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rer_numba.cli_parser import make_parser, parse
 from rer_numba.environment import flag
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(argv)
             sys.stdout.flush()
         except BrokenPipeError:  # `rer-numba ... | head` is no error
-            _give_up_output()
+            _give_up(sys.stdout)
             code = UNSOLVED
         except OSError as error:  # what was left in the buffer finds no room
             if flag("RER_NUMBA_DEBUG"):
@@ -69,12 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             complain("interrupted")
             code = INTERRUPTED
+    _flush(sys.stderr)
     return code
 
 
-def _give_up_output() -> None:
-    """Let what is still to be written lead nowhere; else Python tries once more at its end, and complains."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _flush(stream: TextIO) -> None:
+    """Write what is left in a buffer, wherever that goes."""
+    try:
+        stream.flush()
+    except OSError:
+        _give_up(stream)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let what is still to be written lead nowhere; else Python tries once more at its end, and the exit code is 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _replace_closed_streams() -> None:
@@ -119,10 +128,7 @@ def _command(place: str) -> Any:
 # --------------------------------------------------------------------------------------------------------------- errors
 def complain(text: str) -> None:
     """Tell why the command failed."""
-    try:
-        sys.stdout.flush()
-    except OSError:  # which is why, or does not matter any more
-        _give_up_output()
+    _flush(sys.stdout)
     say(f"rer-numba: {text}\n")
 
 
