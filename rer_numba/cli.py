@@ -82,7 +82,7 @@ def _flush(stream: TextIO) -> None:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Let what is still to be written lead nowhere; else Python tries once more at its end, and the exit code is 120."""
+    """Let what is still to be written lead nowhere; else Python tries once more at its end, with exit code 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
