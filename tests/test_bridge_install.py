@@ -398,6 +398,24 @@ def test_samples(monkeypatch: pytest.MonkeyPatch, packages: Path) -> None:
     assert random.random() == expected
 
 
+def test_a_command_collects_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an application with rez inside as ever."""
+    import gc
+
+    from rer_numba.rez_bridge import commands
+
+    before = gc.get_threshold()
+    monkeypatch.delitem(sys.modules, "rez.cli._main", raising=False)
+    try:
+        commands.collect_seldom()
+        assert gc.get_threshold() == before
+        monkeypatch.setitem(sys.modules, "rez.cli._main", ModuleType("rez.cli._main"))
+        commands.collect_seldom()
+        assert gc.get_threshold() == (50_000, *before[1:]) and gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+
+
 def test_a_command_spares_the_collector_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And an application with rez inside keeps what it can collect."""
     import gc

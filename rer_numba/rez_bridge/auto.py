@@ -10,7 +10,7 @@ until rez imports `rez.resolver`, and hooks it then (`rer_numba.rez_bridge.hook`
 
 Invariants
 ----------
-- A rez command that solves nothing pays for two small modules: no numpy, no rez that it would not import itself.
+- A rez command that solves nothing pays for three small modules: no numpy, no rez that it would not import itself.
 - Nothing here raises: what goes wrong is a warning, and rez is as it was. Other modules of ours may be gone or broken.
 - Nothing is said while rez reads its configuration, which its log would read to know its colours.
 - With ``RER_NUMBA=off`` nothing is touched.
@@ -72,6 +72,7 @@ def arm() -> None:
     """Hook rez's resolver: now if it is there, otherwise as soon as it is."""
     if _is_off():
         return
+    _collect_seldom()
     module = sys.modules.get(RESOLVER)
     if module is None:
         if _finder not in sys.meta_path:
@@ -80,6 +81,15 @@ def arm() -> None:
         _be(module, _Unfinished)
     else:
         _hook()
+
+
+def _collect_seldom() -> None:
+    try:
+        from rer_numba.rez_bridge.commands import collect_seldom
+
+        collect_seldom()
+    except Exception:  # noqa: BLE001 - a command only takes a little longer
+        return
 
 
 def _is_off() -> bool:

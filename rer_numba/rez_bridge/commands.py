@@ -6,12 +6,23 @@ import gc
 import sys
 
 _COMMAND = "rez.cli._main"
+_SELDOM = 50_000
 _is_spared = False
 
 
 def is_command() -> bool:
     """Return whether this process is a command of rez, and no application with rez inside."""
     return _COMMAND in sys.modules
+
+
+def collect_seldom() -> None:
+    """Let Python look for circles of dead objects once in 50,000 new objects instead of 700, in a command.
+
+    What a command imports and makes stays until it ends, and Python looked at it 40 times in the 150 ms between rez's
+    configuration and the shell: 10 ms (2026-11-28).
+    """
+    if is_command():
+        gc.set_threshold(_SELDOM, *gc.get_threshold()[1:])
 
 
 def spare_what_is_there() -> None:
