@@ -26,7 +26,7 @@ ON_REQUEST = {
 EACH_REZ = "each_rez"
 """Marker of tests that ``.ci/under_rez`` runs with each rez that we know."""
 
-DEFAULT_CASES = 400
+DEFAULT_CASES = 300
 CHUNK = 100
 
 
