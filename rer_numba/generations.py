@@ -53,14 +53,7 @@ from rer_numba.schema import FORMAT_MAJOR
 from rer_numba.user_cache import renew_date
 
 _FIRST_FORMAT = 4
-
-
-def pointer_of(major: int) -> str:
-    """The name of the pointer to the generations of a format."""
-    return "current" if major == _FIRST_FORMAT else f"current-{major}"
-
-
-POINTER = pointer_of(FORMAT_MAJOR)
+POINTER = "current" if FORMAT_MAJOR == _FIRST_FORMAT else f"current-{FORMAT_MAJOR}"
 SUFFIX = ".rer"
 BESIDE = ".rer"
 """The folder of generations beside the packages of a path, which is no family to rez."""

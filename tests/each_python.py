@@ -15,7 +15,7 @@ CHOSEN = (
     "tests/test_cli_ways.py",
     "tests/test_differential.py::test_random_cases",
     "tests/test_evaluator.py",
-    "tests/test_forks.py::test_every_lock_is_made_by_one_module",
+    "tests/test_forks.py::test_children_of_a_process_whose_threads_are_at_work[solving]",
     "tests/test_refresh.py::test_generations",
     "tests/test_refresh.py::test_levels",
     "tests/test_refresh.py::test_pickles_name_their_generation",

@@ -88,7 +88,7 @@ def _collect_seldom() -> None:
         from rer_numba.rez_bridge.commands import collect_seldom
 
         collect_seldom()
-    except Exception:  # noqa: BLE001 - a command only takes a little longer
+    except Exception:  # noqa: BLE001 - solving will meet it again, and warn of it
         return
 
 
