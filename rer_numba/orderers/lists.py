@@ -21,7 +21,7 @@ from rer_numba.orderers.orders import (
     SortedOrder,
     VersionSplitOrder,
 )
-from rer_numba.orderers.tables import RangeOrder
+from rer_numba.orderers.tables import RangeOrder, places_of
 from rer_numba.reader import Reader
 from rer_numba.schema import NONE, Tables
 from rer_numba.version_order import Version
@@ -74,13 +74,7 @@ class CompiledListOrders:
         views = self._views
         packages = range(*views.family_package_offsets[family : family + 2])
         chain = self._orderers.chain(self._reader.family_name(family))
-        ordered = self._ordered(family, packages, chain)
-        if ordered == list(packages):
-            return None
-        places = [0] * len(ordered)
-        for place, package in enumerate(ordered):
-            places[package - packages.start] = place
-        return places
+        return places_of(self._ordered(family, packages, chain), packages)
 
     def _ordered(self, family: int, packages: range, chain: Sequence[PackageOrder]) -> list[int]:
         """The packages of a family in the order of the first orderer that gives one."""

@@ -61,6 +61,16 @@ Main = Callable[[int], tuple[int, Any]]
 """Rank of a version of some family -> kind and value of its main key."""
 
 
+def places_of(ordered: Sequence[int], packages: range) -> list[int] | None:
+    """The place of each package of a family in an order; None if that is the order of the tables."""
+    if ordered == list(packages):
+        return None
+    places = [0] * len(ordered)
+    for place, package in enumerate(ordered):
+        places[package - packages.start] = place
+    return places
+
+
 class RangeOrder(NamedTuple):
     """How the ranges compare that the variants of one package require.
 
@@ -151,12 +161,7 @@ class CompiledOrders:
         else:
             main, ranks = self._main(family), views.package_version_rank
             ordered = sorted(given, key=lambda package: main(ranks[package]), reverse=True)
-        if ordered == list(packages):
-            return None
-        places = [0] * len(ordered)
-        for place, package in enumerate(ordered):
-            places[package - packages.start] = place
-        return places
+        return places_of(ordered, packages)
 
     # --- main keys of built-in orderers
 
